@@ -1,0 +1,35 @@
+# One place for every command. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.9
+APT := clang llvm libbpf-dev libbpf1 iproute2
+
+.PHONY: help setup system probes demo test check gen bench acceptance clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+$(VENV)/.ready: pyproject.toml uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || { echo "Vedette needs Python 3.11, 3.12 or 3.13 (found: $(PYTHON)); set PYTHON=/path/to/python"; exit 1; }
+	@test -x .build/uv/bin/uv || { $(PYTHON) -m venv .build/uv && .build/uv/bin/pip install -q --require-hashes -r requirements-uv.txt; }
+	@UV_PROJECT_ENVIRONMENT=$(VENV) .build/uv/bin/uv sync -q --frozen --all-extras --python $(PYTHON)
+	@touch $@
+
+system:
+	@missing=""; for tool in clang llvm-strip ip; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	test -e /usr/include/bpf/bpf_helpers.h || missing="$$missing libbpf-dev"; \
+	if [ -n "$$missing" ]; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "installing:$$missing"; (apt-get -qq update; DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $(APT)) >/dev/null; \
+	  else echo "missing:$$missing -- run once: sudo apt-get install -y $(APT)"; exit 1; fi; fi
+
+setup: system $(VENV)/.ready probes ## everything that the other commands need
+
+probes: $(VENV)/.ready
+	@$(BIN)/python build_probes.py
+
+clean: ## remove what was built
+	rm -rf $(VENV) .build src/vedette/probes/objects
