@@ -1,0 +1,1 @@
+"""The contract: events, entities, policies, access, the field dictionary. All else is generated from it."""

@@ -1,0 +1,44 @@
+"""What an operator sets for a group of hosts; agents get it signed."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+SECRET_NAMES = (
+    "*password*",
+    "*passwd*",
+    "*secret*",
+    "*token*",
+    "*api_key*",
+    "*apikey*",
+    "*access_key*",
+    "*private_key*",
+    "*credential*",
+    "*_auth",
+    "pgpass*",
+)
+"""Names of environment variables whose values are replaced by default (shell patterns, any case)."""
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=False):
+    """Settings of one host group. An agent refuses a version lower than the one it has."""
+
+    version: Annotated[int, Meta(ge=0)] = 0
+    group: str = "default"
+    send_interval: Annotated[float, Meta(ge=1, le=30, description="seconds")] = 2.0
+    batch_events: Annotated[int, Meta(ge=16, le=5000)] = 1024
+    heartbeat: Annotated[int, Meta(ge=5, le=3600, description="seconds between signs of life")] = 60
+    buffer_days: Annotated[int, Meta(ge=1, le=21)] = 21
+    buffer_bytes: Annotated[int, Meta(ge=1 << 20)] = 1 << 30
+    redact: tuple[str, ...] = SECRET_NAMES
+    keep_environment: bool = True
+    hash_max_bytes: Annotated[int, Meta(ge=0, description="files above this size are not hashed")] = 64 << 20
+    exclude_paths: tuple[str, ...] = ()
+
+
+class SignedSettings(Struct, frozen=True, kw_only=True):
+    """`body` is Settings as JSON; `signature` is Ed25519 over it by `key_id` (hex SHA-256 of the key's DER)."""
+
+    body: bytes
+    signature: bytes
+    key_id: str
