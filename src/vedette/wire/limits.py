@@ -1,0 +1,50 @@
+"""Every bound of the wire format, said once; sender and receiver both keep them."""
+
+MIB = 1 << 20
+
+MAGIC = b"VDT1"
+
+# One frame.
+HEADER_BYTES = 64 << 10
+"""The msgpack header, in clear."""
+BODY_BYTES = 4 * MIB
+"""The zstd part."""
+CONTENT_BYTES = 16 * MIB
+"""The zstd part once unpacked; its size stands in the frame and is checked before it is unpacked."""
+FRAME_BYTES = len(MAGIC) + 4 + HEADER_BYTES + BODY_BYTES
+
+# One batch.
+EVENTS = 10_000
+TYPES = 64
+COLUMNS = 4096
+"""Columns of one event type: about 120 of the schema, the rest Windows data names."""
+NAME_CHARACTERS = 256
+"""Of an event type or a column."""
+VALUES = 1_000_000
+"""Distinct values of all columns of a batch together."""
+COLUMN_BYTES = 4 * MIB
+"""The values of one column; unpacked they take at most about twenty times as much memory."""
+
+# One value.
+TEXT_CHARACTERS = 65_536
+ITEMS = 4096
+"""Entries of a list or a map."""
+INTEGER_MINIMUM = -(2**63)
+INTEGER_MAXIMUM = 2**63 - 1
+
+# Header fields.
+WORD_CHARACTERS = 1024
+SEQUENCE_MAXIMUM = 2**62
+COUNTERS = 256
+"""Entries of `drops` and `throttled`."""
+
+# Messages.
+MESSAGE_BYTES = 64 << 10
+"""Any JSON message but the settings document."""
+CSR_CHARACTERS = 8192
+CERTIFICATE_CHARACTERS = 16_384
+TOKEN_CHARACTERS = 256
+SETTINGS_BYTES = 1 * MIB
+RANGES = 10_000
+"""Ranges of one receipt."""
+HINTS = 64
