@@ -1,0 +1,1 @@
+"""Where things are kept: events, state, objects, the spool."""

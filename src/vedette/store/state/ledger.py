@@ -1,0 +1,171 @@
+"""The ledger: for each stream of events what was sent, received, stored, and where the rest went.
+
+Ingest writes absolute values (`record_streams`), the pipeline adds what a segment gave (`settle_segment`,
+once a segment whatever happens). The two write different columns of the same row.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from sqlalchemy import Connection, text
+
+from vedette.schema.access import Right, Scope
+from vedette.store.state.rows import any_of, to_json, to_structs
+from vedette.store.state.scoping import tenants
+
+Ranges = list[tuple[int, int]]
+"""Sequence numbers, both ends included, ascending, not touching."""
+
+
+class StreamReceived(msgspec.Struct, frozen=True, kw_only=True):
+    """What ingest durably has of one stream; every value counts from the stream's beginning.
+
+    `sent_last`: highest sequence number the agent has reported. `duplicates`: events dropped because ingest
+    had them. `refused`: events in batches that were refused. `drops`, `throttled`: event type -> events lost
+    in the agent (before they had a number), by that type. `expired`: events that left the agent's buffer by
+    age or size.
+    """
+
+    agent: str
+    epoch: str
+    at: int
+    ranges: Ranges
+    sent_last: int
+    duplicates: int = 0
+    refused: int = 0
+    drops: dict[str, int] = {}
+    throttled: dict[str, int] = {}
+    expired: int = 0
+    spool_events: int = 0
+    spool_oldest: int | None = None
+
+
+class StreamCount(msgspec.Struct, frozen=True, kw_only=True):
+    """What one segment gave of one stream: events stored, kept whole as dead letters, fields set aside."""
+
+    agent: str
+    epoch: str
+    stored: int = 0
+    dead_letter: int = 0
+    unknown_fields: int = 0
+    clock_corrected: int = 0
+
+
+class Stream(msgspec.Struct, frozen=True, kw_only=True):
+    """One stream's line in the ledger."""
+
+    agent: str
+    epoch: str
+    tenant: str
+    first_seen: int
+    updated: int
+    ranges: Ranges
+    received: int
+    sent_last: int
+    duplicates: int
+    refused: int
+    drops: dict[str, int]
+    throttled: dict[str, int]
+    expired: int
+    spool_events: int
+    spool_oldest: int | None
+    stored: int
+    dead_letter: int
+    unknown_fields: int
+    clock_corrected: int
+
+
+RECORD = text("""
+INSERT INTO stream (agent, epoch, tenant, first_seen, updated, ranges, received, sent_last, duplicates,
+    refused, drops, throttled, expired, spool_events, spool_oldest)
+VALUES (:agent, :epoch, COALESCE((SELECT tenant FROM agent WHERE id = :agent), ''), :at, :at, :ranges,
+    :received, :sent_last, :duplicates, :refused, :drops, :throttled, :expired, :spool_events, :spool_oldest)
+ON CONFLICT (agent, epoch) DO UPDATE SET
+    first_seen = CASE WHEN stream.first_seen = 0 THEN excluded.first_seen ELSE stream.first_seen END,
+    updated = excluded.updated, ranges = excluded.ranges, received = excluded.received,
+    sent_last = excluded.sent_last, duplicates = excluded.duplicates, refused = excluded.refused,
+    drops = excluded.drops, throttled = excluded.throttled, expired = excluded.expired,
+    spool_events = excluded.spool_events, spool_oldest = excluded.spool_oldest
+""")
+
+
+def record_streams(db: Connection, streams: Sequence[StreamReceived]) -> None:
+    """Write what ingest has of each stream. Values are absolute: writing them again changes nothing."""
+    if not streams:
+        return
+    db.execute(
+        RECORD,
+        [
+            msgspec.structs.asdict(stream)
+            | {
+                "ranges": to_json(stream.ranges),
+                "received": sum(last - first + 1 for first, last in stream.ranges),
+                "drops": to_json(stream.drops),
+                "throttled": to_json(stream.throttled),
+            }
+            for stream in streams
+        ],
+    )
+
+
+SETTLE = text("""
+INSERT INTO segment (number, settled, stored, dead_letter) VALUES (:number, :now, :stored, :dead_letter)
+ON CONFLICT (number) DO NOTHING
+""")
+
+ADD = text("""
+INSERT INTO stream (agent, epoch, tenant, stored, dead_letter, unknown_fields, clock_corrected)
+VALUES (:agent, :epoch, COALESCE((SELECT tenant FROM agent WHERE id = :agent), ''), :stored, :dead_letter,
+    :unknown_fields, :clock_corrected)
+ON CONFLICT (agent, epoch) DO UPDATE SET
+    stored = stream.stored + excluded.stored,
+    dead_letter = stream.dead_letter + excluded.dead_letter,
+    unknown_fields = stream.unknown_fields + excluded.unknown_fields,
+    clock_corrected = stream.clock_corrected + excluded.clock_corrected
+""")
+
+
+def settle_segment(db: Connection, number: int, per_stream: Sequence[StreamCount], *, now: int = 0) -> bool:
+    """Add what segment `number` gave, once: False when it was settled before, and then nothing changes.
+
+    The caller may write more in the same transaction (findings) and removes the segment after the commit.
+    """
+    counts = {
+        "stored": sum(count.stored for count in per_stream),
+        "dead_letter": sum(count.dead_letter for count in per_stream),
+    }
+    if db.execute(SETTLE, {"number": number, "now": now, **counts}).rowcount != 1:
+        return False
+    if per_stream:
+        db.execute(ADD, [msgspec.structs.asdict(count) for count in per_stream])
+    return True
+
+
+SETTLED = text("SELECT number FROM segment WHERE number IN :numbers").bindparams(any_of("numbers"))
+
+FORGET = text("DELETE FROM segment WHERE number < :below")
+
+
+def settled(db: Connection, numbers: Iterable[int]) -> set[int]:
+    """Say which of these segments are settled."""
+    return {row.number for row in db.execute(SETTLED, {"numbers": sorted(numbers)})}
+
+
+def forget_segments(db: Connection, below: int) -> int:
+    """Forget settled segments under `below`, which must be no more than the lowest number still on disk.
+
+    Numbers are never used again, so a segment that is gone cannot come back; gives how many were forgotten.
+    """
+    return db.execute(FORGET, {"below": below}).rowcount
+
+
+OF_TENANTS = text("""
+SELECT * FROM stream WHERE tenant IN :tenants AND (:agent = '' OR agent = :agent)
+ORDER BY agent, first_seen, epoch
+""").bindparams(any_of("tenants"))
+
+
+def streams(db: Connection, scope: Scope, *, agent: str = "") -> list[Stream]:
+    """Give the ledger's lines that the caller may see, of one agent when it is named; oldest stream first."""
+    rows = db.execute(OF_TENANTS, {"tenants": tenants(scope, Right.LEDGER_READ), "agent": agent})
+    return to_structs(rows, Stream, json=("ranges", "drops", "throttled"))
