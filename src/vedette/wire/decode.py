@@ -117,11 +117,8 @@ def _problem(values: Sequence[object] | bytes, indices: bytes, rows: int) -> str
         return "" if count == rows else f"{count} values without indices for {rows} rows"
     if len(indices) != (rows if count <= 256 else 2 * rows):
         return f"{len(indices)} bytes of indices to {count} values for {rows} rows"
-    if count <= 256:
-        # Deleting the allowed bytes is ten times as quick as looking for the largest one.
-        beyond = bool(indices.translate(None, _ALL[:count]))
-    else:
-        beyond = max(wide(indices)) >= count
+    # Deleting the allowed bytes is ten times as quick as looking for the largest one.
+    beyond = indices.translate(None, _ALL[:count]) if count <= 256 else max(wide(indices)) >= count
     return f"an index beyond {count} values" if beyond else ""
 
 

@@ -8,6 +8,7 @@ from msgspec import inspect
 
 from vedette.schema.events import tag
 from vedette.schema.events.base import Event
+from vedette.schema.storage import ONLY_IN
 
 
 class Kind(Enum):
@@ -46,7 +47,7 @@ def layout_of(event_type: type[Event]) -> Layout:
     kind = inspect.type_info(event_type)
     if not isinstance(kind, inspect.StructType):
         raise TypeError(f"{event_type.__name__} is no struct")
-    return _layout(kind, "")
+    return _layout(kind, "", tag_of(event_type))
 
 
 @cache
@@ -55,15 +56,18 @@ def tag_of(event_type: type[Event]) -> str:
     return tag(event_type)
 
 
-def _layout(kind: inspect.StructType, prefix: str) -> Layout:
+def _layout(kind: inspect.StructType, prefix: str, event: str) -> Layout:
     leaves: list[Leaf] = []
     entities: list[tuple[int, Layout]] = []
     for position, field in enumerate(kind.fields):
         inner, spread = _inner(field.type)
         if isinstance(inner, inspect.StructType):
-            entities.append((position, _layout(inner, f"{prefix}{field.name}.")))
-        else:
-            column = f"{prefix or 'event.'}{field.name}"
+            below = _layout(inner, f"{prefix}{field.name}.", event)
+            if below.leaves or below.entities:
+                entities.append((position, below))
+            continue
+        column = f"{prefix or 'event.'}{field.name}"
+        if event in ONLY_IN.get(column, (event,)):
             leaves.append(Leaf(position, column, Kind.SPREAD if spread else _kind_of(inner, column)))
     names = tuple(field.name for field in kind.fields)
     return Layout(kind.cls, names, tuple(leaves), tuple(entities))
