@@ -31,5 +31,26 @@ setup: system $(VENV)/.ready probes ## everything that the other commands need
 probes: $(VENV)/.ready
 	@$(BIN)/python build_probes.py
 
+gen: setup ## write what is generated from the contract (schema, DDL, TypeScript, reference)
+	@$(BIN)/python generate.py
+
+check: setup ## formatting, lint, types, layers, generated files
+	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-timing --verbose=false 2>/dev/null || $(BIN)/lint-imports
+	@$(BIN)/python generate.py --check
+
+test: setup ## every test, with the minutes of each group
+	@$(BIN)/python tests/run.py
+
+acceptance: setup ## the acceptance table: proven rows by group
+	@$(BIN)/python tests/run.py --acceptance
+
+bench: setup ## every published number, one JSON line each
+	@for file in bench/[a-z]*.py; do $(BIN)/python $$file; done
+
+demo: setup ## Central Node, this host's agent and a benign attack-like activity; Ctrl-C ends and removes all
+	@$(BIN)/python -m vedette demo
+
 clean: ## remove what was built
 	rm -rf $(VENV) .build src/vedette/probes/objects

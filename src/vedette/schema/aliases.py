@@ -174,7 +174,7 @@ SYSMON: tuple[Alias, ...] = (
     Alias("Signature", "file.signer", _LOADED),
     Alias("SignatureStatus", "file.signature_status", _LOADED),
     Alias("TargetFilename", "file.path", _FILE),
-    Alias("SourceFilename", "file.previous.path", _FILE),
+    Alias("SourceFilename", "file.previous.path", ("file_change",)),
     Alias("CreationUtcTime", "file.created", _FILE),
     Alias("TargetObject", "registry.path"),
     Alias("Details", "registry.value_data"),

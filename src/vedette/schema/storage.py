@@ -22,26 +22,12 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "process.parent.file.directory": _PARENT,
     "process.parent.file.md5": _PARENT,
     "process.parent.file.sha256": _PARENT,
-} | {
-    f"process.file.{leaf}": _DETAIL
-    for leaf in [
-        "created",
-        "modified",
-        "owner",
-        "group",
-        "mode",
-        "inherited_privileges",
-        "type",
-        "hash_status",
-        "original_name",
-        "company",
-        "product",
-        "description",
-        "version",
-        "imphash",
-    ]
 }
 """Column -> the only event types that carry it."""
+
+_VERSION_RESOURCE = ("original_name", "company", "product", "description", "version", "imphash")
+_INODE = ("created", "modified", "owner", "group", "mode", "inherited_privileges", "type", "hash_status")
+ONLY_IN |= {f"process.file.{leaf}": _DETAIL for leaf in (*_VERSION_RESOURCE, *_INODE)}
 
 BLOOM = frozenset(
     {
