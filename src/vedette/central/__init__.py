@@ -1,0 +1,1 @@
+"""The Central Node: receives, stores, detects, answers."""
