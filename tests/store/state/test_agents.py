@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from vedette.runtime.errors import AccessDenied, IdentityError, NotFoundError
 from vedette.schema.access import RIGHTS, Role, Scope
-from vedette.store.state import State, agents, tokens
+from vedette.store.state import State, agents, groups, tokens
 
 ENROL_OFTEN = """
 import sys
@@ -72,17 +73,40 @@ def test_identity_follows_certificate_and_revocation(state: State, everything: S
     agent = new_agent(state)
     with state.write() as db:
         agents.set_certificate(db, agent.id, "0a", 50)
+        agents.offer_certificate(db, agent.id, "0b")
+        found = agents.identities(db)[0]
+        assert (found.id, found.serial, found.next_serial, found.revoked) == (agent.id, "0a", "0b", False)
         agents.set_certificate(db, agent.id, "0b", 60)
-    with state.read() as db:
-        assert agents.identities(db) == [
-            agents.AgentIdentity(id=agent.id, tenant="default", group="default", serial="0b", revoked=False)
-        ]
-    with state.write() as db:
+        found = agents.identities(db)[0]
+        assert (found.serial, found.next_serial) == ("0b", "")
         assert agents.revoke(db, agent.id, everything, now=9).revoked == 9
         assert agents.revoke(db, agent.id, everything, now=10).revoked == 9
         assert agents.identities(db)[0].revoked
         with pytest.raises(IdentityError):
             agents.set_certificate(db, agent.id, "0c", 70)
+        with pytest.raises(IdentityError):
+            agents.offer_certificate(db, agent.id, "0c")
+
+
+def test_every_change_of_an_identity_changes_the_version(state: State, everything: Scope) -> None:
+    with state.read() as db:
+        seen = [agents.identity_version(db)]
+    agent = new_agent(state).id
+    with state.write() as db:
+        seen.append(agents.identity_version(db))
+        groups.ensure(db, "default", "lab", now=1)
+        agents.seen(db, [agents.AgentSeen(agent=agent, at=1)])
+        assert agents.identity_version(db) == seen[-1]
+        changes: list[Callable[[], object]] = [
+            lambda: agents.set_certificate(db, agent, "0a", 1),
+            lambda: agents.offer_certificate(db, agent, "0b"),
+            lambda: groups.move_host(db, agent, "lab", everything),
+            lambda: agents.revoke(db, agent, everything, now=2),
+        ]
+        for change in changes:
+            change()
+            seen.append(agents.identity_version(db))
+    assert len(set(seen)) == len(seen)
 
 
 def test_what_an_agent_said_last_stays(state: State, everything: Scope) -> None:

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 
+import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -23,9 +24,7 @@ class UndoError(Exception):
     """Rolls back what one example wrote."""
 
 
-RECEIVED = ledger.StreamReceived(
-    agent="a", epoch="e1", at=5, ranges=[(0, 3), (6, 6)], sent_last=99, duplicates=2, expired=1
-)
+RECEIVED = ledger.StreamReceived(agent="a", epoch="e1", ranges=[(0, 3), (6, 6)], sent_last=99, duplicates=2, expired=1)
 UNIDENTIFIED = Scope(tenants=frozenset({""}), rights=frozenset({"ledger.read"}))  # type: ignore[arg-type]
 
 
@@ -53,12 +52,26 @@ def test_ingest_values_are_absolute_and_leave_the_segments_alone(state: State) -
     with state.write() as db:
         ledger.settle_segment(db, 1, [ledger.StreamCount(agent="a", epoch="e1", stored=4)])
         for _ in range(2):
-            ledger.record_streams(db, [RECEIVED])
-        ledger.record_streams(db, [])
+            ledger.record_streams(db, [RECEIVED], now=5)
+        ledger.record_streams(db, [], now=5)
         line = ledger.streams(db, UNIDENTIFIED)[0]
     assert (line.received, line.duplicates, line.expired, line.stored) == (5, 2, 1, 4)
     assert line.ranges == [(0, 3), (6, 6)]
     assert (line.first_seen, line.updated, line.sent_last) == (5, 5, 99)
+
+
+def test_what_ingest_has_not_seen_since_its_start_stays(state: State) -> None:
+    told = msgspec.structs.replace(RECEIVED, drops={"file_change": 7}, spool_events=3, spool_oldest=2)
+    untold = ledger.StreamReceived(agent="a", epoch="e1", ranges=((0, 9),), duplicates=3)
+    with state.write() as db:
+        ledger.record_streams(db, [untold], now=4)
+        ledger.record_streams(db, [told], now=5)
+        ledger.record_streams(db, [untold], now=6)
+        line = ledger.streams(db, UNIDENTIFIED)[0]
+        assert (line.received, line.duplicates, line.sent_last, line.expired) == (10, 3, 99, 1)
+        assert (line.drops, line.spool_events, line.spool_oldest) == ({"file_change": 7}, 3, 2)
+        ledger.record_streams(db, [msgspec.structs.replace(untold, spool_events=0)], now=7)
+        assert ledger.streams(db, UNIDENTIFIED)[0].spool_oldest is None
 
 
 def test_forgotten_segments_are_those_below(state: State) -> None:

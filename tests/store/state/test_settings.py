@@ -25,6 +25,7 @@ def test_each_publication_is_the_groups_next_version(state: State) -> None:
         assert found.settings() == Settings(version=2, send_interval=5.0)
         assert found.signed() == sign(msgspec.json.encode(found.settings()))
         assert [(d.group, d.version) for d in settings.all_current(db)] == [("default", 2), ("lab", 1)]
+        assert settings.versions(db) == {("default", "default"): 2, ("default", "lab"): 1}
 
 
 def test_a_host_moves_only_into_a_group_of_its_tenant(state: State, everything: Scope) -> None:

@@ -21,12 +21,17 @@ class EnrolledAgent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentIdentity(msgspec.Struct, frozen=True, kw_only=True):
-    """What ingest needs to judge a certificate. `serial` is empty until one was issued."""
+    """What ingest needs to judge a certificate.
+
+    `serial` is the one that counts, empty until one was issued; `next_serial` was offered at a renewal and
+    counts from its first use on. Serials are lower-case hex.
+    """
 
     id: str
     tenant: str
     group: str
     serial: str
+    next_serial: str
     revoked: bool
 
 
@@ -101,6 +106,7 @@ def enrol(db: Connection, token_sha256: str, *, hostname: str, os: str, now: int
             "now": now,
         },
     )
+    identities_changed(db)
     return EnrolledAgent(id=agent, tenant=row.tenant, group=row.group_name)
 
 
@@ -116,8 +122,20 @@ def _refusal(db: Connection, token_sha256: str, now: int) -> IdentityError:
 
 
 SET_CERTIFICATE = text("""
-UPDATE agent SET serial = :serial, certificate_expires = :not_after WHERE id = :agent AND revoked IS NULL
+UPDATE agent SET serial = :serial, next_serial = '', certificate_expires = :not_after
+WHERE id = :agent AND revoked IS NULL
 """)
+
+OFFER_CERTIFICATE = text("""
+UPDATE agent SET next_serial = :serial WHERE id = :agent AND revoked IS NULL
+""")
+
+BUMP = text("""
+INSERT INTO version (name, number) VALUES ('identities', 1)
+ON CONFLICT (name) DO UPDATE SET number = version.number + 1
+""")
+
+VERSION = text("SELECT number FROM version WHERE name = 'identities'")
 
 
 def set_certificate(db: Connection, agent: str, serial: str, not_after: int) -> None:
@@ -125,20 +143,47 @@ def set_certificate(db: Connection, agent: str, serial: str, not_after: int) -> 
 
     Raises IdentityError when the agent is unknown or revoked.
     """
-    found = db.execute(SET_CERTIFICATE, {"agent": agent, "serial": serial, "not_after": not_after})
-    if found.rowcount != 1:
+    values = {"agent": agent, "serial": serial, "not_after": not_after}
+    _expect_one(db.execute(SET_CERTIFICATE, values).rowcount, agent)
+    identities_changed(db)
+
+
+def offer_certificate(db: Connection, agent: str, serial: str) -> None:
+    """Note a renewed certificate, which counts once it was used (`set_certificate`): its reply may get lost.
+
+    Raises IdentityError when the agent is unknown or revoked.
+    """
+    _expect_one(db.execute(OFFER_CERTIFICATE, {"agent": agent, "serial": serial}).rowcount, agent)
+    identities_changed(db)
+
+
+def _expect_one(changed: int, agent: str) -> None:
+    if changed != 1:
         raise IdentityError(f"agent {agent} is unknown or revoked", reason="agent_revoked")
 
 
+def identities_changed(db: Connection) -> None:
+    """Tell those who cache `identities`; whatever writes an agent's identity calls this."""
+    db.execute(BUMP)
+
+
+def identity_version(db: Connection) -> int:
+    """Give a number that is another one whenever `identities` would give something else."""
+    found: int | None = db.execute(VERSION).scalar_one_or_none()
+    return found or 0
+
+
 IDENTITIES = text("""
-SELECT id, tenant, group_name AS "group", serial, revoked IS NOT NULL AS revoked FROM agent
+SELECT id, tenant, group_name AS "group", serial, next_serial,
+    CASE WHEN revoked IS NULL THEN 0 ELSE 1 END AS revoked
+FROM agent
 """)
 
 
 def identities(db: Connection) -> list[AgentIdentity]:
     """Give every agent's identity, revoked ones too."""
     return [
-        AgentIdentity(id=row.id, tenant=row.tenant, group=row.group, serial=row.serial, revoked=bool(row.revoked))
+        AgentIdentity(**(dict(row._mapping) | {"revoked": bool(row.revoked)}))  # noqa: SLF001 - public
         for row in db.execute(IDENTITIES)
     ]
 
@@ -212,6 +257,7 @@ def get(db: Connection, agent: str, scope: Scope) -> Agent:
 
 def revoke(db: Connection, agent: str, scope: Scope, *, now: int) -> Agent:
     """Refuse this agent from now on. Raises NotFoundError when it is not in the caller's tenants."""
+    identities_changed(db)
     db.execute(REVOKE, {"agent": agent, "tenants": tenants(scope, Right.HOSTS_MANAGE), "now": now})
     return get(db, agent, scope)
 

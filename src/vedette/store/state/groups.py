@@ -5,6 +5,7 @@ from sqlalchemy import Connection, text
 
 from vedette.runtime.errors import NotFoundError
 from vedette.schema.access import Right, Scope
+from vedette.store.state import agents
 from vedette.store.state.rows import any_of, to_structs
 from vedette.store.state.scoping import tenants
 
@@ -54,3 +55,4 @@ def move_host(db: Connection, agent: str, name: str, scope: Scope) -> None:
     values = {"agent": agent, "name": name, "tenants": tenants(scope, Right.HOSTS_MANAGE)}
     if db.execute(MOVE, values).rowcount != 1:
         raise NotFoundError(f"there is no host {agent}, or no group {name} in its tenant")
+    agents.identities_changed(db)

@@ -7,7 +7,7 @@ once a segment whatever happens). The two write different columns of the same ro
 from collections.abc import Iterable, Sequence
 
 import msgspec
-from sqlalchemy import Connection, text
+from sqlalchemy import BigInteger, Connection, Text, bindparam, text
 
 from vedette.schema.access import Right, Scope
 from vedette.store.state.rows import any_of, to_json, to_structs
@@ -20,6 +20,9 @@ Ranges = list[tuple[int, int]]
 class StreamReceived(msgspec.Struct, frozen=True, kw_only=True):
     """What ingest durably has of one stream; every value counts from the stream's beginning.
 
+    What comes from the agent's batch headers is None when ingest has seen none since it started: then the
+    value that is kept stays.
+
     `sent_last`: highest sequence number the agent has reported. `duplicates`: events dropped because ingest
     had them. `refused`: events in batches that were refused. `drops`, `throttled`: event type -> events lost
     in the agent (before they had a number), by that type. `expired`: events that left the agent's buffer by
@@ -28,15 +31,14 @@ class StreamReceived(msgspec.Struct, frozen=True, kw_only=True):
 
     agent: str
     epoch: str
-    at: int
-    ranges: Ranges
-    sent_last: int
+    ranges: Sequence[tuple[int, int]]
     duplicates: int = 0
     refused: int = 0
-    drops: dict[str, int] = {}
-    throttled: dict[str, int] = {}
-    expired: int = 0
-    spool_events: int = 0
+    sent_last: int | None = None
+    drops: dict[str, int] | None = None
+    throttled: dict[str, int] | None = None
+    expired: int | None = None
+    spool_events: int | None = None
     spool_oldest: int | None = None
 
 
@@ -76,20 +78,30 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
 
 
 RECORD = text("""
-INSERT INTO stream (agent, epoch, tenant, first_seen, updated, ranges, received, sent_last, duplicates,
-    refused, drops, throttled, expired, spool_events, spool_oldest)
-VALUES (:agent, :epoch, COALESCE((SELECT tenant FROM agent WHERE id = :agent), ''), :at, :at, :ranges,
-    :received, :sent_last, :duplicates, :refused, :drops, :throttled, :expired, :spool_events, :spool_oldest)
+INSERT INTO stream (agent, epoch, tenant, first_seen, updated, ranges, received, duplicates, refused,
+    sent_last, drops, throttled, expired, spool_events, spool_oldest)
+VALUES (:agent, :epoch, COALESCE((SELECT tenant FROM agent WHERE id = :agent), ''), :now, :now, :ranges,
+    :received, :duplicates, :refused, COALESCE(:sent_last, 0), COALESCE(:drops, '{}'),
+    COALESCE(:throttled, '{}'), COALESCE(:expired, 0), COALESCE(:spool_events, 0), :spool_oldest)
 ON CONFLICT (agent, epoch) DO UPDATE SET
     first_seen = CASE WHEN stream.first_seen = 0 THEN excluded.first_seen ELSE stream.first_seen END,
     updated = excluded.updated, ranges = excluded.ranges, received = excluded.received,
-    sent_last = excluded.sent_last, duplicates = excluded.duplicates, refused = excluded.refused,
-    drops = excluded.drops, throttled = excluded.throttled, expired = excluded.expired,
-    spool_events = excluded.spool_events, spool_oldest = excluded.spool_oldest
-""")
+    duplicates = excluded.duplicates, refused = excluded.refused,
+    sent_last = COALESCE(:sent_last, stream.sent_last), drops = COALESCE(:drops, stream.drops),
+    throttled = COALESCE(:throttled, stream.throttled), expired = COALESCE(:expired, stream.expired),
+    spool_events = COALESCE(:spool_events, stream.spool_events),
+    spool_oldest = CASE WHEN :spool_events IS NULL THEN stream.spool_oldest ELSE excluded.spool_oldest END
+""").bindparams(
+    bindparam("sent_last", type_=BigInteger),
+    bindparam("drops", type_=Text),
+    bindparam("throttled", type_=Text),
+    bindparam("expired", type_=BigInteger),
+    bindparam("spool_events", type_=BigInteger),
+    bindparam("spool_oldest", type_=BigInteger),
+)
 
 
-def record_streams(db: Connection, streams: Sequence[StreamReceived]) -> None:
+def record_streams(db: Connection, streams: Sequence[StreamReceived], *, now: int) -> None:
     """Write what ingest has of each stream. Values are absolute: writing them again changes nothing."""
     if not streams:
         return
@@ -98,10 +110,11 @@ def record_streams(db: Connection, streams: Sequence[StreamReceived]) -> None:
         [
             msgspec.structs.asdict(stream)
             | {
+                "now": now,
                 "ranges": to_json(stream.ranges),
                 "received": sum(last - first + 1 for first, last in stream.ranges),
-                "drops": to_json(stream.drops),
-                "throttled": to_json(stream.throttled),
+                "drops": None if stream.drops is None else to_json(stream.drops),
+                "throttled": None if stream.throttled is None else to_json(stream.throttled),
             }
             for stream in streams
         ],

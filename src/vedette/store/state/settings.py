@@ -63,6 +63,16 @@ def all_current(db: Connection) -> list[SettingsDocument]:
     return to_structs(db.execute(ALL_CURRENT), SettingsDocument)
 
 
+VERSIONS = text("""
+SELECT tenant, group_name, max(version) AS version FROM settings_document GROUP BY tenant, group_name
+""")
+
+
+def versions(db: Connection) -> dict[tuple[str, str], int]:
+    """Give the newest version by (tenant, group)."""
+    return {(row.tenant, row.group_name): row.version for row in db.execute(VERSIONS)}
+
+
 def publish(
     db: Connection, settings: Settings, *, tenant: str, sign: Sign, now: int, created_by: str = ""
 ) -> SettingsDocument:

@@ -114,6 +114,7 @@ def _agents() -> None:
         number("enrolled", None),
         time_or_null("last_seen"),
         text("serial"),
+        text("next_serial"),
         time_or_null("certificate_expires"),
         time_or_null("revoked"),
         number("settings_version"),
@@ -121,6 +122,7 @@ def _agents() -> None:
         time_or_null("spool_oldest"),
     )
     op.create_index("agent_by_tenant", "agent", ["tenant", "hostname"])
+    op.create_table("version", key("name"), number("number", None))
     op.create_table(
         "settings_document",
         key("tenant"),
@@ -144,7 +146,7 @@ def _ledger() -> None:
         number("updated"),
         text("ranges", "[]"),
         number("received"),
-        number("sent_last", "-1"),
+        number("sent_last"),
         number("duplicates"),
         number("refused"),
         text("drops", "{}"),
