@@ -1,0 +1,142 @@
+"""The one syntax tree of all query languages. Names are resolved and values are typed before a node exists.
+
+What a field test means, whatever compiles it:
+
+- A missing field matches nothing. `Not` is true where its operand is not: also where the field is missing.
+- Text is compared without regard to case: ASCII letters only if the value is ASCII, else letter by letter.
+- A list matches if one of its entries does; a map if one of its values does.
+"""
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from vedette.schema.dictionary import Field
+
+MAX_DEPTH = 64
+"""Nodes above one another."""
+MAX_CONDITIONS = 1_000
+"""Field tests in one query, after names with several meanings became alternatives."""
+MAX_VALUES = 10_000
+"""Values in all lists of one query."""
+MAX_VALUE = 8_192
+"""Characters of one value."""
+MAX_TEXT = 1_048_576
+"""Characters of a query."""
+
+
+class Equals(Struct, frozen=True, tag=True):
+    """The whole value; text is folded (see `glob.fold`) unless the field holds digests or ids."""
+
+    value: str | int | bool
+
+
+class OneOf(Struct, frozen=True, tag=True):
+    """One of several values, of one type."""
+
+    values: tuple[str, ...] | tuple[int, ...]
+
+
+class Like(Struct, frozen=True, tag=True):
+    r"""A folded pattern in SQL's form: `%` any text, `_` one character, `\` before either takes it literally."""
+
+    pattern: str
+
+
+class Regex(Struct, frozen=True, tag=True):
+    """An RE2 expression found anywhere in the text, without regard to case."""
+
+    pattern: str
+
+
+class Between(Struct, frozen=True, tag=True):
+    """A number or moment (microseconds UTC) in [low, high]; None is open."""
+
+    low: int | None = None
+    high: int | None = None
+
+
+class Exists(Struct, frozen=True, tag=True):
+    """The field is known, be it empty."""
+
+
+class InNetwork(Struct, frozen=True, tag=True):
+    """An address in a CIDR block; IPv4 counts as ::ffff:0:0/96, so that `::/0` is every address."""
+
+    network: str
+
+
+Test = Equals | OneOf | Like | Regex | Between | Exists | InNetwork
+
+
+class Condition(Struct, frozen=True, tag=True):
+    """`test` on one column of events of `types` (empty: any type)."""
+
+    field: Field
+    test: Test
+    types: tuple[str, ...] = ()
+
+
+class Anywhere(Struct, frozen=True, tag=True):
+    """Free text in the most telling columns; which they are is `terms.ANYWHERE`'s business."""
+
+    conditions: tuple[Condition, ...]
+    pattern: str
+
+
+class And(Struct, frozen=True, tag=True):
+    """All operands; none means every event."""
+
+    operands: tuple["Node", ...]
+
+
+class Or(Struct, frozen=True, tag=True):
+    """At least one operand; none means no event."""
+
+    operands: tuple["Node", ...]
+
+
+class Not(Struct, frozen=True, tag=True):
+    """Where the operand does not match."""
+
+    operand: "Node"
+
+
+Node = And | Or | Not | Condition | Anywhere
+
+EVERYTHING = And(())
+NOTHING = Or(())
+
+
+def conditions(node: Node) -> Iterator[Condition]:
+    """Every field test below `node`."""
+    match node:
+        case Condition():
+            yield node
+        case Anywhere():
+            yield from node.conditions
+        case Not():
+            yield from conditions(node.operand)
+        case And() | Or():
+            for operand in node.operands:
+                yield from conditions(operand)
+
+
+def all_of(*operands: Node) -> Node:
+    """Conjunction, flat where it can be."""
+    return _joined(And, operands)
+
+
+def any_of(*operands: Node) -> Node:
+    """Disjunction, flat where it can be."""
+    return _joined(Or, operands)
+
+
+def _joined(kind: type[And] | type[Or], operands: tuple[Node, ...]) -> Node:
+    flat: list[Node] = []
+    for operand in operands:
+        if isinstance(operand, kind):
+            flat.extend(operand.operands)
+        elif operand not in flat:
+            flat.append(operand)
+    return flat[0] if len(flat) == 1 else kind(tuple(flat))
