@@ -1,0 +1,1 @@
+"""eBPF programs that observe a Linux host, and what loads and reads them."""

@@ -1,0 +1,207 @@
+"""Loads the probes program by program: what a kernel refuses is left out, and its reason kept.
+
+Whether a program loads is found by trying. Lists of kernel features are not a proof: kernels exist that list
+`bpf` as an LSM and refuse every trampoline.
+"""
+
+import ctypes
+import os
+import platform
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from vedette.probes.libbpf import libbpf, messages, reason
+from vedette.probes.syscalls import TRACEPOINTS, rule_table
+from vedette.probes.tracefs import Tracefs, perf_event
+from vedette.runtime.errors import ProbeError
+
+OBJECTS = Path(__file__).parent / "objects"
+NEEDED = frozenset({"process_exec", "process_exit", "process_fork"})
+"""Without these there is no process telemetry, and the next kind of source must be tried."""
+_INFO_BYTES, _RECURSION_MISSES = 240, 200  # struct bpf_prog_info and the place of one field in it
+
+
+class Opened:
+    """An object file that libbpf has read: its programs and maps by name."""
+
+    def __init__(self, data: bytes) -> None:
+        self._bpf = libbpf()
+        self._data = data  # libbpf keeps pointers into it
+        self.handle: int | None = self._bpf.bpf_object__open_mem(data, len(data), None)
+        if not self.handle:
+            raise ProbeError(f"the probes cannot be read: {reason()}")
+        self.programs = dict(self._walk("bpf_object__next_program", "bpf_program__name"))
+        self.maps = dict(self._walk("bpf_object__next_map", "bpf_map__name"))
+
+    def _walk(self, step: str, name: str) -> Iterable[tuple[str, int]]:
+        item = None
+        while item := getattr(self._bpf, step)(self.handle, item):
+            yield getattr(self._bpf, name)(item).decode(), item
+
+    def load(self, programs: Iterable[str]) -> str:
+        """Load only `programs`; give "" or why the kernel refused."""
+        wanted = set(programs)
+        for name, program in self.programs.items():
+            self._bpf.bpf_program__set_autoload(program, name in wanted)
+        messages.clear()
+        result = self._bpf.bpf_object__load(self.handle)
+        if result == 0:
+            return ""
+        said = next((line for line in messages if "BPF_PROG_LOAD" not in line and "failed" in line), "")
+        return f"{os.strerror(-result)}{': ' if said else ''}{said[:300]}"
+
+    def close(self) -> None:
+        """Unload everything."""
+        if self.handle:
+            self._bpf.bpf_object__close(self.handle)
+            self.handle = None
+
+
+class Probes:
+    """The loaded and attached programs. `refused`: program or tracepoint -> reason."""
+
+    def __init__(self, data: bytes, *, rings: dict[str, int], exclude: Iterable[int]) -> None:
+        self._bpf = libbpf()
+        self._links: list[int] = []
+        self.refused: dict[str, str] = {}
+        self.attached: list[str] = []
+        self._opened = self._load(data, rings)
+        try:
+            for pid in exclude:
+                self.exclude(pid)
+            self._attach()
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepared(self, data: bytes, rings: dict[str, int]) -> Opened:
+        opened = Opened(data)
+        for name, size in rings.items():
+            self._bpf.bpf_map__set_max_entries(opened.maps[name], size)
+        table = rule_table(platform.machine())
+        for name, handle in opened.maps.items():
+            if name.endswith(".rodata"):
+                room = ctypes.c_size_t()
+                address = self._bpf.bpf_map__initial_value(handle, ctypes.byref(room))
+                ctypes.memmove(address, table, min(len(table), room.value))
+        return opened
+
+    def _load(self, data: bytes, rings: dict[str, int]) -> Opened:
+        """All programs at once (fast); after a refusal each alone, then those that passed."""
+        opened = self._prepared(data, rings)
+        names = list(opened.programs)
+        problem = opened.load(names)
+        if not problem:
+            return opened
+        opened.close()
+        for name in names:
+            alone = self._prepared(data, rings)
+            refusal = alone.load([name])
+            alone.close()
+            if refusal:
+                self.refused[name] = refusal
+        opened = self._prepared(data, rings)
+        passed = [name for name in names if name not in self.refused]
+        problem = opened.load(passed) if passed else problem
+        if problem:
+            opened.close()
+            raise ProbeError(f"the kernel refuses the probes: {problem}")
+        return opened
+
+    def _attach(self) -> None:
+        numbers = Tracefs()
+        try:
+            for name, program in self._opened.programs.items():
+                if name in self.refused:
+                    continue
+                if name in TRACEPOINTS:
+                    for tracepoint in TRACEPOINTS[name]:
+                        self._attach_call(numbers, tracepoint, program)
+                else:
+                    self._keep(name, self._bpf.bpf_program__attach(program))
+        finally:
+            numbers.close()
+        missing = sorted(NEEDED.intersection(self.refused))
+        if missing:
+            raise ProbeError(f"process probes are refused: {missing[0]}: {self.refused[missing[0]]}")
+
+    def _attach_call(self, numbers: Tracefs, tracepoint: str, program: int) -> None:
+        try:
+            event = perf_event(numbers.number("syscalls", tracepoint))
+        except FileNotFoundError:
+            return  # a system call that this kernel or machine does not have is not a refusal
+        except OSError as error:
+            self.refused[tracepoint] = str(error.strerror)
+            return
+        link = self._bpf.bpf_program__attach_perf_event(program, event)
+        if not link:
+            os.close(event)  # a link owns its event
+        self._keep(tracepoint, link)
+
+    def _keep(self, name: str, link: int | None) -> None:
+        if link:
+            self._links.append(link)
+            self.attached.append(name)
+        else:
+            self.refused[name] = f"cannot be attached: {reason()}"
+
+    def map_handle(self, name: str) -> int:
+        """File descriptor of a map."""
+        return int(self._bpf.bpf_map__fd(self._opened.maps[name]))
+
+    def exclude(self, pid: int) -> None:
+        """Do not observe the process `pid`."""
+        key, value = ctypes.c_uint32(pid), ctypes.c_uint32(1)
+        handle = self.map_handle("excluded")
+        if self._bpf.bpf_map_update_elem(handle, ctypes.byref(key), ctypes.byref(value), 0):
+            raise ProbeError(f"process {pid} cannot be excluded: {reason()}")
+
+    def dropped(self, kinds: int = 32) -> list[int]:
+        """Records lost for want of room in the ring, indexed by kind."""
+        handle = self.map_handle("dropped")
+        values = (ctypes.c_uint64 * self._bpf.libbpf_num_possible_cpus())()
+        totals = []
+        for kind in range(kinds):
+            key = ctypes.c_uint32(kind)
+            failed = self._bpf.bpf_map_lookup_elem(handle, ctypes.byref(key), values)
+            totals.append(0 if failed else sum(values))
+        return totals
+
+    def recursion_misses(self) -> int:
+        """How often a program was skipped because it was already running on that CPU."""
+        total = 0
+        for name, program in self._opened.programs.items():
+            if name in self.refused:
+                continue
+            info = (ctypes.c_ubyte * _INFO_BYTES)()
+            size = ctypes.c_uint32(_INFO_BYTES)
+            handle = self._bpf.bpf_program__fd(program)
+            if not self._bpf.bpf_obj_get_info_by_fd(handle, info, ctypes.byref(size)):
+                total += int.from_bytes(bytes(info[_RECURSION_MISSES : _RECURSION_MISSES + 8]), "little")
+        return total
+
+    def close(self) -> None:
+        """Detach and unload everything."""
+        for link in self._links:
+            self._bpf.bpf_link__destroy(link)
+        self._links = []
+        self._opened.close()
+
+
+def read_object(name: str = "tracepoints") -> bytes:
+    """The compiled probes. Raises ProbeError when they were not built."""
+    path = OBJECTS / f"{name}.bpf.o"
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise ProbeError("the probes are not built; run: python build_probes.py") from None
+
+
+if __name__ == "__main__":
+    began = time.monotonic()
+    probes = Probes(read_object(), rings={}, exclude=[os.getpid()])
+    print(f"{len(probes.attached)} attached in {time.monotonic() - began:.2f} s", probes.attached)  # noqa: T201
+    for what, why in probes.refused.items():
+        print(f"refused: {what}: {why}")  # noqa: T201
+    probes.close()

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/*
+ * The kernel types that the probes read, trimmed by hand so that a build does not depend on the builder's
+ * kernel. Only the names and nesting matter: every access is relocated by libbpf against the BTF of the
+ * kernel that runs (CO-RE). A suffix after three underscores marks another layout of the same type.
+ */
+#ifndef __VMLINUX_H__
+#define __VMLINUX_H__
+
+typedef signed char __s8;
+typedef unsigned char __u8;
+typedef short __s16;
+typedef unsigned short __u16;
+typedef int __s32;
+typedef unsigned int __u32;
+typedef long long __s64;
+typedef unsigned long long __u64;
+typedef __u8 u8;
+typedef __u16 u16;
+typedef __u32 u32;
+typedef __u64 u64;
+typedef __u16 __be16;
+typedef __u32 __be32;
+typedef __u32 __wsum;
+typedef int pid_t;
+typedef _Bool bool;
+
+enum { false = 0, true = 1 };
+
+/* From the user API, which never changes. */
+enum bpf_map_type {
+	BPF_MAP_TYPE_HASH = 1,
+	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_RINGBUF = 27,
+};
+enum { BPF_RB_NO_WAKEUP = 1 };
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+typedef struct { int counter; } atomic_t;
+typedef struct { __s64 counter; } atomic64_t;
+typedef struct { __u32 val; } kuid_t;
+typedef struct { __u32 val; } kgid_t;
+typedef struct { __u64 val; } kernel_cap_t;
+
+struct timespec64 { __s64 tv_sec; long tv_nsec; };
+
+/* ---- files */
+struct dentry;
+struct super_block { __u32 s_dev; };
+struct inode {
+	__u16 i_mode;
+	kuid_t i_uid;
+	kgid_t i_gid;
+	struct super_block *i_sb;
+	unsigned long i_ino;
+	unsigned int i_nlink;
+	__s64 i_size;
+	__u32 i_generation;
+};
+/* Times of an inode: up to 6.5 i_mtime and i_ctime; 6.6 hid i_ctime, 6.7 i_mtime; 6.11 made them integers. */
+struct inode___plain { struct timespec64 i_mtime, i_ctime; };
+struct inode___hidden { struct timespec64 __i_mtime, __i_ctime; };
+struct inode___split {
+	__s64 i_mtime_sec, i_ctime_sec;
+	__u32 i_mtime_nsec, i_ctime_nsec;
+};
+struct qstr { const unsigned char *name; };
+struct dentry {
+	struct dentry *d_parent;
+	struct qstr d_name;
+	struct inode *d_inode;
+};
+struct vfsmount { struct dentry *mnt_root; };
+struct mount {
+	struct mount *mnt_parent;
+	struct dentry *mnt_mountpoint;
+	struct vfsmount mnt;
+};
+struct path { struct vfsmount *mnt; struct dentry *dentry; };
+struct file {
+	__u32 f_mode;
+	void *private_data;
+	struct inode *f_inode;
+	struct path f_path;
+};
+/* References to an open file: a plain counter up to 6.12, then one that is 0 for one reference. */
+struct file___counted { atomic64_t f_count; };
+struct file___refs { struct { atomic64_t refcnt; } f_ref; };
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+	unsigned long *open_fds;
+};
+struct files_struct { atomic_t count; struct fdtable *fdt; };
+struct fs_struct { struct path root, pwd; };
+
+/* ---- processes */
+struct cred {
+	kuid_t uid;
+	kgid_t gid;
+	kuid_t euid;
+	kgid_t egid;
+	kernel_cap_t cap_effective;
+};
+struct ns_common { unsigned int inum; };
+struct mnt_namespace { struct ns_common ns; };
+struct nsproxy { struct mnt_namespace *mnt_ns; };
+struct mm_struct { unsigned long arg_start, arg_end, env_start, env_end; };
+struct tty_struct { char name[64]; };
+struct signal_struct {
+	atomic_t live;
+	int group_exit_code;
+	unsigned int flags;
+	struct tty_struct *tty;
+};
+struct task_struct {
+	pid_t pid;
+	pid_t tgid;
+	int exit_code;
+	struct task_struct *real_parent;
+	struct task_struct *group_leader;
+	__u64 start_boottime;
+	const struct cred *cred;
+	kuid_t loginuid;
+	unsigned int sessionid;
+	struct mm_struct *mm;
+	struct fs_struct *fs;
+	struct files_struct *files;
+	struct nsproxy *nsproxy;
+	struct signal_struct *signal;
+};
+struct linux_binprm {
+	struct file *file;
+	const char *filename;
+	const char *interp;
+	int argc, envc;
+	unsigned int secureexec : 1;
+};
+
+/* ---- network */
+struct in6_addr { __u8 bytes[16]; };
+struct sock_common {
+	__be32 skc_daddr;
+	__be32 skc_rcv_saddr;
+	__be16 skc_dport;
+	__u16 skc_num;
+	__u16 skc_family;
+	struct in6_addr skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
+};
+struct sock {
+	struct sock_common __sk_common;
+	__u16 sk_type;
+	__u16 sk_protocol;
+	__u32 sk_max_ack_backlog;
+};
+struct socket { struct sock *sk; };
+
+/* ---- system calls */
+struct trace_entry { __u64 unused; };
+struct trace_event_raw_sys_enter { struct trace_entry ent; long id; unsigned long args[6]; };
+struct trace_event_raw_sys_exit { struct trace_entry ent; long id; long ret; };
+#if defined(__TARGET_ARCH_x86)
+struct pt_regs { unsigned long r10, r9, r8, dx, si, di; };
+#elif defined(__TARGET_ARCH_arm64)
+struct user_pt_regs { __u64 regs[31]; };
+struct pt_regs { __u64 regs[31]; __u64 orig_x0; };
+#else
+#error "build the probes for x86 or arm64"
+#endif
+
+#pragma clang attribute pop
+#endif
