@@ -69,7 +69,7 @@ def test_a_batch_sent_again_is_acknowledged_and_not_written(tmp_path: Path) -> N
     assert spool.append([record(1, 10)]) == [Outcome.DUPLICATE]
     spool.close()
     assert stored(tmp_path) == [(AGENT, 1, 10)]
-    assert spool.streams.get(StreamKey(AGENT, EPOCH)).duplicates == 2
+    assert spool.streams.state(StreamKey(AGENT, EPOCH)).duplicates == 20
 
 
 def test_overlapping_ranges_are_refused(tmp_path: Path) -> None:
@@ -83,7 +83,10 @@ def test_a_segment_is_sealed_at_its_events(tmp_path: Path) -> None:
     spool.append([record(n * 50 + 1, n * 50 + 50) for n in range(5)])
     assert len(numbers(tmp_path)) == 2
     sealed = spool.take_sealed()
-    assert [(s.events, s.streams) for s in sealed] == [(100, (StreamKey(AGENT, EPOCH),))] * 2
+    assert [(s.events, [stream.ranges for stream in s.streams]) for s in sealed] == [
+        (100, [((1, 100),)]),
+        (100, [((1, 200),)]),
+    ]
     assert spool.take_sealed() == []
 
 

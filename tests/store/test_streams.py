@@ -16,7 +16,7 @@ OTHER = StreamKey("b" * 32, "1" * 16)
 
 
 def state(streams: Streams) -> dict[StreamKey, tuple[tuple[tuple[int, int], ...], int]]:
-    return {key: (streams.get(key).ranges.pairs(), streams.get(key).duplicates) for key in streams}
+    return {key: (streams.state(key).ranges, streams.state(key).duplicates) for key in streams}
 
 
 def test_a_batch_is_new_once_then_a_duplicate(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_live_events_may_overtake_a_backlog(tmp_path: Path) -> None:
     streams.add(ONE, 100, 110)
     assert streams.place(ONE, 1, 99) is Placement.NEW
     streams.add(ONE, 1, 99)
-    assert streams.get(ONE).ranges.pairs() == ((1, 110),)
+    assert streams.state(ONE).ranges == ((1, 110),)
 
 
 def test_epochs_and_agents_are_apart(tmp_path: Path) -> None:
@@ -54,11 +54,11 @@ def test_epochs_and_agents_are_apart(tmp_path: Path) -> None:
 def test_committed_ranges_survive_and_uncommitted_do_not(tmp_path: Path) -> None:
     streams = Streams(tmp_path)
     streams.add(ONE, 1, 10)
-    streams.count_duplicate(ONE)
-    assert streams.commit(7) == (ONE,)
+    streams.count_duplicate(ONE, 10)
+    assert [stream.key for stream in streams.commit(7)] == [ONE]
     streams.add(ONE, 11, 20)
     again = Streams(tmp_path)
-    assert state(again) == {ONE: (((1, 10),), 1)}
+    assert state(again) == {ONE: (((1, 10),), 10)}
     assert again.segment == 7
 
 
@@ -104,7 +104,7 @@ def test_a_snapshot_that_cannot_be_written_stops_nothing(tmp_path: Path, monkeyp
     monkeypatch.setattr(module, "write_atomic", full)
     streams = Streams(tmp_path)
     streams.add(ONE, 1, 10)
-    assert streams.commit(0) == (ONE,)
+    assert [stream.key for stream in streams.commit(0)] == [ONE]
     assert state(Streams(tmp_path)) == state(streams)
 
 

@@ -30,12 +30,10 @@ from vedette.store.segment import (
     read_segment,
     scan,
 )
-from vedette.store.streams import Placement, StreamKey, Streams
+from vedette.store.streams import Placement, StreamKey, Streams, StreamState
+from vedette.wire.limits import FRAME_BYTES
 
 __all__ = ["Backlog", "Outcome", "Record", "Sealed", "Spool", "SpoolLimits", "read_segment", "scan"]
-
-MAX_BODY = 4 * 1024 * 1024
-"""Bytes of the largest batch; every reserve has room for one beyond the size that seals a segment."""
 
 NUMBER_STEP = 1_000
 """How far ahead `next` is written: one sync for so many segments; a crash skips the rest of a step."""
@@ -76,7 +74,7 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     events: int
     size: int
-    streams: tuple[StreamKey, ...]
+    streams: tuple[StreamState, ...]
 
 
 class Backlog(msgspec.Struct, frozen=True, kw_only=True):
@@ -187,9 +185,10 @@ class Spool:
         key = StreamKey(record.agent, record.epoch)
         placement = self.streams.place(key, record.first, record.last)
         if placement is Placement.DUPLICATE:
-            self.streams.count_duplicate(key)
+            self.streams.count_duplicate(key, record.count)
             return Outcome.DUPLICATE
         if placement is not Placement.NEW:
+            self.streams.count_refused(key, record.count)
             return Outcome.OVERLAP if placement is Placement.OVERLAP else Outcome.SCATTERED
         segment = self._writable() if room else None
         if segment is None:
@@ -220,7 +219,8 @@ class Spool:
     def _allocate(self) -> None:
         handle = os.open(self._reserve, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            os.posix_fallocate(handle, 0, self._limits.size + HEAD_BYTES + MAX_BODY)
+            # room for one batch beyond the size that seals
+            os.posix_fallocate(handle, 0, self._limits.size + HEAD_BYTES + FRAME_BYTES)
         except OSError:
             self._reserve.unlink()
             raise
@@ -285,7 +285,7 @@ class Spool:
         if size == 0:
             path.unlink(missing_ok=True)
             return
-        touched: tuple[StreamKey, ...] = ()
+        touched: tuple[StreamState, ...] = ()
         if path.exists():  # else only the last step is to be repeated
             handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
             try:

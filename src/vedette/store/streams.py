@@ -49,12 +49,22 @@ class StreamKey(NamedTuple):
     epoch: str
 
 
+class StreamState(msgspec.Struct, frozen=True, kw_only=True):
+    """What is durable of a stream, and how many of its events came again or were refused."""
+
+    key: StreamKey
+    ranges: tuple[tuple[int, int], ...]
+    duplicates: int
+    refused: int
+
+
 class _Row(msgspec.Struct, array_like=True, frozen=True):
     """One stream in a snapshot (all its ranges) or in a log entry (the ranges it gained)."""
 
     agent: str
     epoch: str
     duplicates: int
+    refused: int
     ranges: tuple[tuple[int, int], ...]
 
 
@@ -65,14 +75,14 @@ class _Entry(msgspec.Struct, array_like=True, frozen=True):
     rows: list[_Row]
 
 
-class Stream:
-    """What is known of one stream: its durable ranges and how many batches came again."""
+class _Stream:
+    """A stream in memory: its ranges, those not yet committed, and its counters."""
 
-    __slots__ = ("added", "duplicates", "ranges")
+    __slots__ = ("added", "duplicates", "ranges", "refused")
 
     def __init__(self) -> None:
         self.ranges = Intervals()
-        self.duplicates = 0
+        self.duplicates = self.refused = 0
         self.added = Intervals()  # since the last commit
 
 
@@ -81,7 +91,7 @@ class Streams:
 
     def __init__(self, folder: Path) -> None:
         self._snapshot, self._log = folder / "streams", folder / "streams.log"
-        self._streams: dict[StreamKey, Stream] = {}
+        self._streams: dict[StreamKey, _Stream] = {}
         self._agent_ranges: dict[str, int] = {}
         self._touched: set[StreamKey] = set()
         self.segment = -1
@@ -111,43 +121,44 @@ class Streams:
         self._change(key.agent, stream.ranges, first, last, remove=True)
         stream.added.remove(first, last)
 
-    def count_duplicate(self, key: StreamKey) -> None:
-        """Count a batch that was durable already."""
-        self._open(key).duplicates += 1
+    def count_duplicate(self, key: StreamKey, events: int) -> None:
+        """Count the events of a batch that was durable already."""
+        self._open(key).duplicates += events
 
-    def get(self, key: StreamKey) -> Stream:
+    def count_refused(self, key: StreamKey, events: int) -> None:
+        """Count the events of a batch that its stream cannot take."""
+        self._open(key).refused += events
+
+    def state(self, key: StreamKey) -> StreamState:
         """Give what is known of `key`. Raises KeyError for a stream never seen."""
-        return self._streams[key]
+        stream = self._streams[key]
+        return StreamState(key=key, ranges=stream.ranges.pairs(), duplicates=stream.duplicates, refused=stream.refused)
 
     def __iter__(self) -> Iterator[StreamKey]:
         return iter(self._streams)
 
-    def commit(self, segment: int) -> tuple[StreamKey, ...]:
+    def commit(self, segment: int) -> tuple[StreamState, ...]:
         """Make durable what was added since the last commit; `segment` holds it. Gives the streams touched.
 
         Raises OSError (then nothing was committed and the call may be repeated).
         """
-        touched = tuple(self._touched)
-        rows = []
-        for key in touched:
-            stream = self._streams[key]
-            rows.append(_Row(key.agent, key.epoch, stream.duplicates, stream.added.pairs()))
-        self._append(_Entry(segment, rows))
+        touched = [(key, self._streams[key]) for key in self._touched]
+        self._append(_Entry(segment, [_row(key, stream, stream.added) for key, stream in touched]))
         self.segment = max(self.segment, segment)
-        for key in touched:
-            self._streams[key].added = Intervals()
+        for _, stream in touched:
+            stream.added = Intervals()
         self._touched.clear()
         if self._log_bytes > max(LOG_BYTES, self._snapshot_bytes):
             try:
                 self._write_snapshot()
             except OSError as error:  # only an economy: the log goes on
                 _LOG.warning("streams snapshot could not be written: %s", error)
-        return touched
+        return tuple(self.state(key) for key, _ in touched)
 
-    def _open(self, key: StreamKey) -> Stream:
+    def _open(self, key: StreamKey) -> _Stream:
         stream = self._streams.get(key)
         if stream is None:
-            stream = self._streams[key] = Stream()
+            stream = self._streams[key] = _Stream()
         self._touched.add(key)
         return stream
 
@@ -173,7 +184,9 @@ class Streams:
         self._log_bytes += len(data)
 
     def _write_snapshot(self) -> None:
-        rows = [_Row(key.agent, key.epoch, s.duplicates, s.ranges.pairs()) for key, s in self._streams.items()]
+        rows = [
+            _Row(key.agent, key.epoch, s.duplicates, s.refused, s.ranges.pairs()) for key, s in self._streams.items()
+        ]
         data = _sealed(msgspec.msgpack.encode(_Entry(self.segment, rows)))
         write_atomic(self._snapshot, data)
         self._snapshot_bytes = len(data)
@@ -209,13 +222,18 @@ class Streams:
         self.segment = max(self.segment, entry.segment)
         for row in entry.rows:
             key = StreamKey(row.agent, row.epoch)
-            stream = self._streams.setdefault(key, Stream())
+            stream = self._streams.setdefault(key, _Stream())
             stream.duplicates = max(stream.duplicates, row.duplicates)
+            stream.refused = max(stream.refused, row.refused)
             for first, last in row.ranges:
                 self._change(row.agent, stream.ranges, first, last)
 
 
 _DECODE = msgspec.msgpack.Decoder(_Entry).decode
+
+
+def _row(key: StreamKey, stream: _Stream, ranges: Intervals) -> _Row:
+    return _Row(key.agent, key.epoch, stream.duplicates, stream.refused, ranges.pairs())
 
 
 def _sealed(body: bytes) -> bytes:

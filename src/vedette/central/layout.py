@@ -1,0 +1,55 @@
+"""Where the Central Node keeps things on disk: one private directory, one path for each purpose."""
+
+from pathlib import Path
+
+_PRIVATE = 0o700
+
+
+class Layout:
+    """The paths under a data directory. Directories are 0700, files 0600 but for the CA's certificate."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data.absolute()
+        self.settings_file = self.data / "central.toml"
+        self.client_config = self.data / "client.toml"
+        """For the first administrator's command line: URL, CA and token."""
+
+        self.keys = self.data / "keys"
+        self.ca_key = self.keys / "ca.pem"
+        """The deployment's CA: P-256 key and certificate."""
+        self.settings_key = self.keys / "settings.pem"
+        """Signs settings documents: Ed25519."""
+        self.audit_key = self.keys / "audit.pem"
+        """Seals the audit log: Ed25519."""
+
+        self.tls = self.data / "tls"
+        self.ca_certificate = self.tls / "ca.pem"
+        self.server_certificate = self.tls / "server.pem"
+        """Certificate and key of this server, in one file so that they always fit each other."""
+
+        self.spool = self.data / "spool"
+        self.store = self.data / "store"
+        self.dead_letter = self.data / "dead-letter"
+        self.state_file = self.data / "state.sqlite"
+
+        self.run = self.data / "run"
+        self.lock = self.run / "lock"
+        self.ports = self.run / "ports.json"
+        self.store_password = self.run / "store-password"
+
+    @property
+    def state_url(self) -> str:
+        """The URL of the state database that is used unless the settings name another."""
+        return f"sqlite:///{self.state_file}"
+
+    def ready(self, part: str) -> Path:
+        """Give the file in which `part` writes its port once it serves."""
+        return self.run / f"{part}.ready"
+
+    def create(self) -> None:
+        """Make the directories that are missing and take from others what they may not have."""
+        folders = (self.keys, self.tls, self.spool, self.store, self.dead_letter, self.run)
+        for folder in (self.data, *folders):
+            folder.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+            if folder.stat().st_mode & 0o777 != _PRIVATE:
+                folder.chmod(_PRIVATE)
