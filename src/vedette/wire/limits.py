@@ -40,11 +40,12 @@ COUNTERS = 256
 
 # Messages.
 MESSAGE_BYTES = 64 << 10
-"""Any JSON message but the settings document."""
+"""Any JSON message but the settings document and the receipt."""
 CSR_CHARACTERS = 8192
 CERTIFICATE_CHARACTERS = 16_384
 TOKEN_CHARACTERS = 256
 SETTINGS_BYTES = 1 * MIB
+RECEIPT_BYTES = 1 * MIB
 RANGES = 10_000
 """Ranges of one receipt."""
 HINTS = 64

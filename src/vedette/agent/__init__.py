@@ -1,0 +1,1 @@
+"""The endpoint agent: observes a host, keeps what it saw, sends it."""

@@ -1,0 +1,1 @@
+"""What the agent does on every operating system: buffer, uplink, identity, settings, status."""

@@ -1,0 +1,271 @@
+"""Keeps events until the Central Node has them: 21 days, a byte quota, sequence numbers without gaps.
+
+What `append` returned from survives kill -9 and a power cut. A batch's boundaries and bytes never change
+once it may have been sent, so that the Central Node can tell a repetition from something new.
+"""
+
+import logging
+import sqlite3
+import threading
+import zlib
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import msgspec
+
+from vedette.agent.core.buffer_file import BufferDamagedError, open_file, set_aside, translate
+from vedette.agent.core.losses import Losses
+from vedette.agent.core.packing import Packed, pack
+from vedette.runtime.clock import DAY, Clock
+from vedette.runtime.errors import SpoolFull
+from vedette.schema.entities import Gap, Host, Os
+from vedette.schema.events.base import Event
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+CORRUPT = "buffer_corrupt"
+"""Counts events that were kept but could not be read back."""
+REFUSED = "batch_refused"
+"""Counts events that the Central Node will not take."""
+_SPARE_PAGES = 1024
+"""Free pages (4 KiB) that the file may keep."""
+
+_FIRSTS = "SELECT first FROM batch WHERE kept >= ? ORDER BY first"
+_ROW = "SELECT first, last, kept, facts, crc, payload FROM batch WHERE first = ?"
+_SIZES = "SELECT first, last, kept, length(payload) FROM batch ORDER BY first"
+_WITHIN = "SELECT first, last, length(payload) FROM batch WHERE first >= ? AND first <= ? AND last <= ?"
+_INSERT = "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_DELETE = "DELETE FROM batch WHERE first = ?"
+_SAVE = "UPDATE state SET next = ?, expired = ?, losses = ?, alive = ?, clean = ?"
+_TOTALS = "SELECT count(*), coalesce(sum(last - first + 1), 0), coalesce(sum(length(payload)), 0) FROM batch"
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """The host as it was when a batch was made."""
+
+    host: Host = Host()
+    os: Os = Os()
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """One batch in the buffer."""
+
+    first: int
+    last: int
+    kept: int
+    """When it was put into the buffer."""
+    facts: Facts
+    payload: bytes
+
+    @property
+    def count(self) -> int:
+        """Events in it."""
+        return self.last - self.first + 1
+
+
+class BufferStats(msgspec.Struct, frozen=True):
+    """What is in the buffer now, and what it has seen since its epoch began."""
+
+    batches: int
+    events: int
+    bytes: int
+    oldest: int | None
+    """Time of the oldest event."""
+    next: int
+    """Sequence number of the next event."""
+    expired: int
+
+
+class _Piece(NamedTuple):
+    """A row that goes."""
+
+    first: int
+    last: int
+    size: int
+
+
+class Buffer:
+    """The buffer; safe for several threads."""
+
+    def __init__(self, path: Path, clock: Clock, *, days: int = 21, quota: int = 1 << 30) -> None:
+        self.path, self._clock, self.days, self.quota = path, clock, days, quota
+        self.losses = Losses()
+        self._lock = threading.RLock()
+        self._flight: set[int] = set()
+        self._open()
+
+    def _open(self) -> None:
+        self._db, state, reason = open_file(self.path, self._clock)
+        self.epoch, self._next, self._expired = state.epoch, state.next, state.expired
+        self.losses.restart(state.losses)
+        self._batches, self._events, self._bytes = self._db.execute(_TOTALS).fetchone()
+        self._flight.clear()
+        self._gap = Gap(reason=reason, start=state.alive, end=self._clock()) if reason else None
+
+    def take_gap(self) -> Gap | None:
+        """Say once why telemetry may be missing: the agent was killed, or the file was damaged."""
+        gap, self._gap = self._gap, None
+        return gap
+
+    def append(self, events: list[Event], facts: Facts, *, offline: bool = False) -> None:
+        """Give `events` their numbers and keep them; on return they are durable.
+
+        `offline` says that nothing is being sent now, so that small batches may be joined later.
+        Raises SpoolFull when the file cannot be written: nothing was kept, no number was used.
+        """
+        with self._lock:
+            packed = pack(events, self._next, self.losses)
+            if not packed:
+                return
+            following = packed[-1].first + packed[-1].events
+            self._write(lambda db: self._insert(db, packed, facts, offline=offline), following=following)
+            self._batches += len(packed)
+            self._events += following - packed[0].first
+            self._bytes += sum(len(part.payload) for part in packed)
+
+    def _insert(self, db: sqlite3.Connection, packed: list[Packed], facts: Facts, *, offline: bool) -> None:
+        now, blob = self._clock(), msgspec.msgpack.encode(facts)
+        for part in packed:
+            last, crc = part.first + part.events - 1, zlib.crc32(part.payload)
+            db.execute(_INSERT, (part.first, last, part.oldest, now, offline, blob, crc, part.payload))
+
+    def pick(self, *, live_since: int | None = None, skip: Collection[int] = ()) -> Batch | None:
+        """Give the batch to send next, now in flight until `settle`, `release` or `discard`; None: none waits.
+
+        The oldest of those kept at or after `live_since` if there is one, else the oldest of all; none in `skip`.
+        """
+        with self._lock:
+            first = self._next_first(live_since, skip) if live_since is not None else None
+            if first is None and (first := self._next_first(-(2**62), skip)) is None:
+                return None
+            row = self._guarded(lambda: self._db.execute(_ROW, (first,)).fetchone())
+            if zlib.crc32(row[5]) != row[4]:
+                self.discard(first, CORRUPT)
+                return self.pick(live_since=live_since, skip=skip)
+            self._flight.add(first)
+            return Batch(row[0], row[1], row[2], msgspec.msgpack.decode(row[3], type=Facts), row[5])
+
+    def _next_first(self, since: int, skip: Collection[int]) -> int | None:
+        rows: Iterable[tuple[int]] = self._guarded(lambda: self._db.execute(_FIRSTS, (since,)))
+        return next((first for (first,) in rows if first not in self._flight and first not in skip), None)
+
+    def settle(self, ranges: Iterable[tuple[int, int]]) -> int:
+        """Remove the batches that lie in one of the durable `ranges`; gives the number of their events."""
+        with self._lock:
+            pieces = [_Piece(*row) for first, last in ranges for row in self._db.execute(_WITHIN, (first, last, last))]
+            self._remove(pieces)
+            return sum(piece.last - piece.first + 1 for piece in pieces)
+
+    def release(self, first: int) -> None:
+        """Let the batch be picked again."""
+        with self._lock:
+            self._flight.discard(first)
+
+    def discard(self, first: int, counted_as: str) -> None:
+        """Remove a batch that can never be delivered; its events are counted as lost."""
+        with self._lock:
+            row = self._db.execute(
+                "SELECT first, last, length(payload) FROM batch WHERE first = ?", (first,)
+            ).fetchone()
+            if row is not None:
+                piece = _Piece(*row)
+                self.losses.add(counted_as, piece.last - piece.first + 1)
+                self._remove([piece])
+
+    def expire(self) -> int:
+        """Remove what is too old, then the oldest beyond the quota; gives and counts the number of events."""
+        with self._lock:
+            limit, excess = self._clock() - self.days * DAY, self._bytes - self.quota
+            pieces: list[_Piece] = []
+            for first, last, kept, size in self._guarded(lambda: self._db.execute(_SIZES)):
+                if kept >= limit and excess <= 0:
+                    break
+                if first not in self._flight:
+                    pieces.append(_Piece(first, last, size))
+                    excess -= size
+            gone = sum(piece.last - piece.first + 1 for piece in pieces)
+            self._remove(pieces, expired=gone)
+            self._give_back()
+            return gone
+
+    def _remove(self, pieces: list[_Piece], *, expired: int = 0) -> None:
+        if not pieces:
+            return
+        firsts = [(piece.first,) for piece in pieces]
+        self._write(lambda db: db.executemany(_DELETE, firsts), expired=expired)
+        self._batches -= len(pieces)
+        self._events -= sum(piece.last - piece.first + 1 for piece in pieces)
+        self._bytes -= sum(piece.size for piece in pieces)
+        self._flight.difference_update(piece.first for piece in pieces)
+
+    def online(self) -> None:
+        """Fix the boundaries of all batches: from now on they may be sent."""
+        self._write(lambda db: db.execute("UPDATE batch SET offline = 0 WHERE offline = 1"))
+
+    def sign_of_life(self) -> None:
+        """Note durably that the agent runs, and what it lost so far."""
+        self._write(lambda _db: None)
+
+    def stats(self) -> BufferStats:
+        """Give the numbers for the header and for people."""
+        with self._lock:
+            row = self._guarded(lambda: self._db.execute("SELECT oldest FROM batch ORDER BY first LIMIT 1").fetchone())
+            oldest = row[0] if row else None
+            return BufferStats(self._batches, self._events, self._bytes, oldest, self._next, self._expired)
+
+    def close(self) -> None:
+        """Stop in order."""
+        with self._lock:
+            self._write(lambda _db: None, clean=True)
+            self._db.close()
+
+    def _give_back(self) -> None:
+        spare = self._db.execute("PRAGMA freelist_count").fetchone()[0]
+        if spare > 2 * _SPARE_PAGES:
+            self._db.execute(f"PRAGMA incremental_vacuum({spare - _SPARE_PAGES})").fetchall()
+
+    def _write(
+        self,
+        action: Callable[[sqlite3.Connection], object],
+        *,
+        following: int | None = None,
+        expired: int = 0,
+        clean: bool = False,
+    ) -> None:
+        """Do `action` and save the state in one durable transaction; the counts change only if it holds."""
+        with self._lock:
+            following = self._next if following is None else following
+            losses = msgspec.json.encode(self.losses.totals()).decode()
+            state = (following, self._expired + expired, losses, self._clock(), clean)
+            self._guarded(lambda: self._transaction(action, state))
+            self._next = following
+            self._expired += expired
+
+    def _transaction(self, action: Callable[[sqlite3.Connection], object], state: tuple[object, ...]) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            action(self._db)
+            self._db.execute(_SAVE, state)
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    def _guarded(self, action: Callable[[], T]) -> T:
+        """Do `action`; a damaged file is replaced by a new one, and the caller told to try again."""
+        try:
+            return action()
+        except sqlite3.Error as error:
+            problem = translate(error, self.path)
+            if isinstance(problem, BufferDamagedError):
+                log.error("buffer damaged, set aside problem=%s", error)  # noqa: TRY400 - the trace adds nothing
+                self._db.close()
+                set_aside(self.path, self._clock())
+                lost = self._events
+                self._open()
+                self._gap = Gap(reason="buffer_corrupt", start=self._clock(), end=self._clock(), count=lost)
+                raise SpoolFull("the buffer was damaged; a new one was started", retry_after=0) from error
+            raise problem from error
