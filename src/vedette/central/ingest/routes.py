@@ -1,0 +1,270 @@
+"""The routes that agents call. A raw ASGI application: identity first, then the body, then the receipt."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import msgspec
+
+from vedette.central.ingest.bookkeeping import Bookkeeping
+from vedette.central.ingest.committer import Committer
+from vedette.central.ingest.directory import Directory
+from vedette.central.ingest.peer import Peer
+from vedette.central.ingest.refusal import Refused
+from vedette.central.ingest.state_link import StateLink
+from vedette.runtime.clock import Clock
+from vedette.runtime.errors import IdentityError, StoreError, WireError
+from vedette.store.spool import Outcome, Record
+from vedette.store.state.agents import AgentIdentity
+from vedette.wire import limits
+from vedette.wire.csr import read_csr
+from vedette.wire.frame import read_header
+from vedette.wire.messages import (
+    EnrolReply,
+    EnrolRequest,
+    Receipt,
+    RenewReply,
+    RenewRequest,
+    decode_message,
+    encode_message,
+)
+from vedette.wire.token import read_token, token_digest
+
+BODY_SECONDS = 60.0
+"""From the head of a request to the end of its body."""
+BODIES_BYTES = 256 << 20
+"""Bodies in memory at the same time."""
+DRAIN_BYTES = 4 * limits.FRAME_BYTES
+"""A body too large is read to its end up to here, so that the client gets to read the answer."""
+RETRY_SECONDS = 30
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_LOG = logging.getLogger(__name__)
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer with a body."""
+
+    body: bytes
+    kind: bytes = b"application/json"
+
+
+class Request:
+    """One request: who sends it, and its body once `read` has been called."""
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self._receive = receive
+        self.path: str = scope["path"]
+        self.method: str = scope["method"]
+        self.address: str = scope["client"][0] if scope.get("client") else ""
+        self.peer: Peer | None = scope["state"].get("peer")
+        self.problem: IdentityError | None = scope["state"].get("problem")
+        self.length = _content_length(scope["headers"])
+
+    async def read(self, limit: int) -> bytes:
+        """Read the body. Raises Refused: too large, too slow, or the client went away."""
+        if self.length is not None and self.length > DRAIN_BYTES:
+            raise _oversized(limit, close=True)
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                return await self._read(limit)
+        except TimeoutError as error:
+            raise Refused("request_slow", f"no whole body in {BODY_SECONDS:.0f} s", close=True) from error
+
+    async def _read(self, limit: int) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        more = True
+        while more:
+            message = await self._receive()
+            if message["type"] != "http.request":
+                raise Refused("request_broken", "the connection ended before the body", close=True)
+            part = message.get("body", b"")
+            size += len(part)
+            if size > DRAIN_BYTES:
+                raise _oversized(limit, close=True)
+            if size <= limit:
+                parts.append(part)
+            more = message.get("more_body", False)
+        if size > limit:
+            raise _oversized(limit, close=False)
+        return b"".join(parts)
+
+
+class AgentRoutes:
+    """Everything that the agents' port answers."""
+
+    def __init__(  # noqa: PLR0913 - the parts of ingest meet here
+        self,
+        *,
+        directory: Directory,
+        state: StateLink,
+        committer: Committer,
+        book: Bookkeeping,
+        ca: str,
+        settings_key: str,
+        clock: Clock,
+    ) -> None:
+        self._directory, self._state, self._committer, self._book = directory, state, committer, book
+        self._ca, self._settings_key, self._clock = ca, settings_key, clock
+        self._bodies = 0
+        self.rate = 0
+        """Events a second that an agent may send; set from the spool's depth."""
+        self._routes: dict[tuple[str, str], Callable[[Request], Awaitable[Reply]]] = {
+            ("POST", "/agent/v1/batch"): self._batch,
+            ("GET", "/agent/v1/settings"): self._settings,
+            ("GET", "/agent/v1/ping"): self._ping,
+            ("POST", "/agent/v1/renew"): self._renew,
+            ("POST", "/agent/v1/enrol"): self._enrol,
+            ("GET", "/agent/v1/ca"): self._authority,
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (ASGI)."""
+        if scope["type"] != "http":
+            return
+        request = Request(scope, receive)
+        try:
+            reply = await self._answer(request)
+        except Refused as refused:
+            agent = "" if request.peer is None else request.peer.agent
+            self._book.refuse(refused.reason, agent)
+            await _send_refusal(send, refused)
+        else:
+            await _send(send, 200, reply.body, [(b"content-type", reply.kind)])
+
+    async def _answer(self, request: Request) -> Reply:
+        """Give the answer; every error of a caller becomes Refused with its reason."""
+        route = self._routes.get((request.method, request.path))
+        if route is None:
+            raise Refused("route_unknown", f"{request.method} {request.path[:200]}")
+        try:
+            return await route(request)
+        except IdentityError as error:
+            raise Refused(error.reason, str(error)) from error
+        except WireError as error:
+            reason = "batch_broken" if request.path.endswith("/batch") else "request_broken"
+            raise Refused(reason, str(error)) from error
+        except StoreError as error:
+            _LOG.error("the state database refused: %s", error)
+            raise Refused("state_unavailable", retry_after=RETRY_SECONDS) from error
+
+    async def _batch(self, request: Request) -> Reply:
+        identity = await self._identify(request)
+        size = limits.FRAME_BYTES if request.length is None else min(request.length, limits.FRAME_BYTES)
+        if self._bodies + size > BODIES_BYTES:
+            raise Refused("overloaded", retry_after=2)
+        self._bodies += size
+        try:
+            return await self._keep(identity, await request.read(limits.FRAME_BYTES), request.address)
+        finally:
+            self._bodies -= size
+
+    async def _keep(self, identity: AgentIdentity, frame: bytes, address: str) -> Reply:
+        header = read_header(frame)
+        if header.agent != identity.id:
+            raise Refused("batch_of_another_agent", f"the batch says {header.agent}, the certificate {identity.id}")
+        now = self._clock()
+        self._book.hear(header, address=address, at=now)
+        ranges: list[tuple[int, int]] = []
+        if header.count:
+            record = Record(
+                agent=identity.id,
+                epoch=header.epoch,
+                first=header.first,
+                last=header.last,
+                count=header.count,
+                received=now,
+                body=frame,
+            )
+            _check(await self._committer.put(record), header.first, header.last)
+            ranges.append((header.first, header.last))
+        version = self._directory.settings_version(identity)
+        return Reply(body=encode_message(Receipt(ranges=ranges, settings_version=version, rate=self.rate)))
+
+    async def _settings(self, request: Request) -> Reply:
+        document = self._directory.settings(await self._identify(request))
+        if document is None:
+            raise Refused("settings_missing")
+        return Reply(body=encode_message(document))
+
+    async def _ping(self, request: Request) -> Reply:
+        identity = await self._identify(request)
+        return Reply(body=msgspec.json.encode({"agent": identity.id}))
+
+    async def _renew(self, request: Request) -> Reply:
+        identity = await self._identify(request, renewing=True)
+        message = decode_message(RenewRequest, await request.read(limits.MESSAGE_BYTES))
+        certificate = await self._state.renew(identity, read_csr(message.csr))
+        _LOG.info("renewed the certificate of agent %s", identity.id)
+        return Reply(body=encode_message(RenewReply(certificate=certificate.pem)))
+
+    async def _enrol(self, request: Request) -> Reply:
+        message = decode_message(EnrolRequest, await request.read(limits.MESSAGE_BYTES))
+        read_token(message.token)
+        public = read_csr(message.csr)
+        identity, certificate = await self._state.enrol(
+            public, token_digest(message.token), hostname=message.hostname, os=message.os.name or ""
+        )
+        _LOG.info("enrolled agent %s tenant=%s host=%r", identity.id, identity.tenant, message.hostname)
+        reply = EnrolReply(
+            agent=identity.id,
+            certificate=certificate.pem,
+            ca=self._ca,
+            settings_key=self._settings_key,
+            tenant=identity.tenant,
+            group=identity.group,
+        )
+        return Reply(body=encode_message(reply))
+
+    async def _authority(self, _request: Request) -> Reply:
+        """Give the CA to a host that will check it against the fingerprint in its token."""
+        return Reply(body=self._ca.encode(), kind=b"application/x-pem-file")
+
+    async def _identify(self, request: Request, *, renewing: bool = False) -> AgentIdentity:
+        """Give the caller's identity; the first use of a renewed certificate ends the one before."""
+        if request.problem is not None:
+            raise request.problem
+        identity = self._directory.identify(request.peer, now=self._clock(), renewing=renewing)
+        peer = request.peer
+        if peer is not None and peer.serial == identity.next_serial:
+            await self._state.promote(identity, peer.ends)
+        return identity
+
+
+def _check(outcome: Outcome, first: int, last: int) -> None:
+    if outcome is Outcome.FULL:
+        raise Refused("spool_full", retry_after=RETRY_SECONDS)
+    if outcome is Outcome.OVERLAP:
+        raise Refused("batch_overlap", f"a part of {first}..{last} is here already")
+    if outcome is Outcome.SCATTERED:
+        raise Refused("batch_scattered")
+
+
+def _oversized(limit: int, *, close: bool) -> Refused:
+    return Refused("request_oversized", f"the body may have {limit} bytes", close=close)
+
+
+def _content_length(headers: list[tuple[bytes, bytes]]) -> int | None:
+    value = next((value for name, value in headers if name == b"content-length"), None)
+    return int(value) if value is not None and value.isdigit() else None
+
+
+async def _send_refusal(send: Send, refused: Refused) -> None:
+    headers = [(b"content-type", b"application/problem+json")]
+    if refused.retry_after:
+        headers.append((b"retry-after", str(refused.retry_after).encode()))
+    if refused.close:
+        headers.append((b"connection", b"close"))
+    await _send(send, refused.status, refused.body(), headers)
+
+
+async def _send(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+    headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,123 @@
+"""The way from the event loop to the state database: one thread, short transactions."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import TypeVar
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from sqlalchemy import Connection
+
+from vedette.central.ingest.bookkeeping import Entries
+from vedette.central.ingest.directory import Directory
+from vedette.central.pki import Authority, IssuedCertificate
+from vedette.runtime.clock import Clock
+from vedette.schema.fields import Micros
+from vedette.store.state import State, agents, ledger, refusals, settings
+from vedette.store.state.agents import AgentIdentity
+from vedette.store.state.settings import SettingsDocument
+
+T = TypeVar("T")
+
+
+class StateLink:
+    """What ingest asks the state and tells it. Raises StoreError when the database refuses."""
+
+    def __init__(
+        self, state: State, thread: Executor, directory: Directory, *, authority: Authority, clock: Clock
+    ) -> None:
+        self._state, self._thread, self._directory = state, thread, directory
+        self._authority, self._clock = authority, clock
+        self._identity_version = -1
+        self._settings_versions: dict[tuple[str, str], int] = {}
+
+    async def refresh(self) -> None:
+        """Bring the directory up to date; what has not changed is not read again."""
+        now = self._clock()
+        identities, documents = await self._read(self._changes)
+        if identities is not None:
+            self._directory.replace_identities(identities)
+        if documents is not None:
+            self._directory.replace_documents(documents)
+        self._directory.freshen(now)
+
+    async def enrol(
+        self, public: EllipticCurvePublicKey, token_sha256: str, *, hostname: str, os: str
+    ) -> tuple[AgentIdentity, IssuedCertificate]:
+        """Use an enrolment token: a new identity and its certificate. Raises IdentityError."""
+
+        def work(db: Connection) -> tuple[AgentIdentity, IssuedCertificate]:
+            now = self._clock()
+            agent = agents.enrol(db, token_sha256, hostname=hostname, os=os, now=now)
+            certificate = self._authority.issue_agent(public, tenant=agent.tenant, agent=agent.id, now=now)
+            agents.set_certificate(db, agent.id, certificate.serial, certificate.not_after)
+            identity = AgentIdentity(
+                id=agent.id,
+                tenant=agent.tenant,
+                group=agent.group,
+                serial=certificate.serial,
+                next_serial="",
+                revoked=False,
+            )
+            return identity, certificate
+
+        identity, certificate = await self._write(work)
+        self._directory.put(identity)
+        return identity, certificate
+
+    async def renew(self, identity: AgentIdentity, public: EllipticCurvePublicKey) -> IssuedCertificate:
+        """Issue a further certificate; the one before counts until this one was used."""
+
+        def work(db: Connection) -> IssuedCertificate:
+            certificate = self._authority.issue_agent(
+                public, tenant=identity.tenant, agent=identity.id, now=self._clock()
+            )
+            agents.offer_certificate(db, identity.id, certificate.serial)
+            return certificate
+
+        certificate = await self._write(work)
+        await self.refresh()
+        return certificate
+
+    async def promote(self, identity: AgentIdentity, not_after: Micros) -> None:
+        """Make the renewed certificate, which was just used, the only one that counts."""
+        await self._write(lambda db: agents.set_certificate(db, identity.id, identity.next_serial, not_after))
+        await self.refresh()
+
+    async def record(self, entries: Entries) -> None:
+        """Write ledger rows, last contacts and refusals in one transaction."""
+
+        def work(db: Connection) -> None:
+            now = self._clock()
+            ledger.record_streams(db, entries.streams, now=now)
+            agents.seen(db, entries.seen)
+            for (reason, agent), times in entries.refused.items():
+                refusals.count(db, reason, agent or None, times, now=now)
+
+        await self._write(work)
+
+    def _changes(self, db: Connection) -> tuple[list[AgentIdentity] | None, list[SettingsDocument] | None]:
+        identities = documents = None
+        version = agents.identity_version(db)
+        if version != self._identity_version:
+            identities = agents.identities(db)
+            self._identity_version = version
+        versions = settings.versions(db)
+        if versions != self._settings_versions:
+            documents = settings.all_current(db)
+            self._settings_versions = versions
+        return identities, documents
+
+    async def _read(self, work: Callable[[Connection], T]) -> T:
+        def run() -> T:
+            with self._state.read() as db:
+                return work(db)
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, run)
+
+    async def _write(self, work: Callable[[Connection], T]) -> T:
+        def run() -> T:
+            with self._state.write() as db:
+                return work(db)
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, run)
