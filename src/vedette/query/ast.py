@@ -3,7 +3,7 @@
 What a field test means, whatever compiles it:
 
 - A missing field matches nothing. `Not` is true where its operand is not: also where the field is missing.
-- Text is compared without regard to case: ASCII letters only if the value is ASCII, else letter by letter.
+- Text is compared without regard to case; if the value is ASCII, only the case of ASCII letters is disregarded.
 - A list matches if one of its entries does; a map if one of its values does.
 """
 

@@ -4,19 +4,19 @@ import re
 
 _SPECIAL = re.compile(r"[%_\\]")
 _PIECE = re.compile(r"\\(?P<literal>.)|(?P<wildcard>[%_])|(?P<text>[^\\%_]+)", re.DOTALL)
+SIGMAS = "'\u03c2', '\u03c3'"
+"""Small sigmas in SQL: at the end of a word, and elsewhere."""
 _WILDCARDS = {"*": "%", "?": "_"}
 _ASCII = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 
 
 def fold(text: str) -> str:
-    """`text` in lower case, letter by letter; a letter whose lower case is longer stays as it is."""
-    if text.isascii():
-        return text.lower()
-    return "".join(low if len(low := letter.lower()) == 1 else letter for letter in text)
+    """Lower-case `text`; both small sigmas are one. For ASCII text the store's `lower()` gives the same."""
+    return text.lower() if text.isascii() else text.lower().replace("\u03c2", "\u03c3")
 
 
 def fold_ascii(text: str) -> str:
-    """`text` with A-Z alone in lower case: what the store's `lower()` gives."""
+    """Lower-case A-Z alone: the store's `lower()`."""
     return text.translate(_ASCII)
 
 

@@ -57,7 +57,7 @@ def _check_bounds(text: str, token: Token, deep: int, count: int) -> None:
 def _explained(text: str, problem: UnexpectedInput, words: Mapping[str, str]) -> Exception:
     if isinstance(problem, UnexpectedToken) and problem.token.type == "$END":
         return error_at(text, len(text), f"the query ends too early; expected {_expected(problem, words)}")
-    offset = problem.pos_in_stream or 0
+    offset = getattr(problem, "pos_in_stream", None) or 0
     if isinstance(problem, UnexpectedCharacters):
         return _bad_character(text, offset, problem, words)
     if text[offset : offset + 1] == ")" and "CLOSE" not in _allowed(problem):

@@ -1,0 +1,154 @@
+"""Syntax tree -> a Python predicate over one event, a flat row {column: value}; None or absent = unknown.
+
+Says the same as the SQL of `conditions`; a property test holds the two equal. Lists are sequences of text, maps are
+dicts, times are integer microseconds UTC.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, assert_never
+
+from vedette.query import glob, regex
+from vedette.query.ast import (
+    And,
+    Anywhere,
+    Between,
+    Condition,
+    Equals,
+    Exists,
+    InNetwork,
+    Like,
+    Node,
+    Not,
+    OneOf,
+    Or,
+    Regex,
+    Test,
+)
+from vedette.query.values import is_canonical
+from vedette.schema.dictionary import Field, Kind
+
+Row = Mapping[str, Any]
+Predicate = Callable[[Row], bool]
+_DECIMAL = re.compile(r"-?[0-9]{1,18}")
+_V4 = ipaddress.ip_network("::ffff:0:0/96")
+
+
+def compile_predicate(node: Node) -> Predicate:
+    """Compile `node`."""
+    match node:
+        case And():
+            return _all([compile_predicate(operand) for operand in node.operands])
+        case Or():
+            return _any([compile_predicate(operand) for operand in node.operands])
+        case Anywhere():
+            return _any([compile_predicate(condition) for condition in node.conditions])
+        case Not():
+            return _not(compile_predicate(node.operand))
+        case Condition():
+            return _condition(node)
+        case _:
+            assert_never(node)
+
+
+def _all(parts: list[Predicate]) -> Predicate:
+    return lambda row: all(part(row) for part in parts)
+
+
+def _any(parts: list[Predicate]) -> Predicate:
+    return lambda row: any(part(row) for part in parts)
+
+
+def _not(part: Predicate) -> Predicate:
+    return lambda row: not part(row)
+
+
+def _condition(node: Condition) -> Predicate:
+    test = _field(node.field, node.test)
+    types = frozenset(node.types)
+    return lambda row: (not types or row.get("event.type") in types) and test(row)
+
+
+def _field(field: Field, test: Test) -> Predicate:
+    name, check = field.column, _check(field, test)
+    if field.key:
+        key, plain = glob.fold(field.key), field.key.isascii()
+        same = glob.fold_ascii if plain else glob.fold
+        return lambda row: any(same(k) == key and check(v) for k, v in (row.get(name) or {}).items())
+    if field.kind in {Kind.LIST, Kind.MAP}:
+        if isinstance(test, Exists):
+            return lambda row: bool(row.get(name))
+        if field.kind is Kind.MAP:
+            return lambda row: any(check(value) for value in (row.get(name) or {}).values())
+        return lambda row: any(check(value) for value in row.get(name) or ())
+    return lambda row: (value := row.get(name)) is not None and check(value)
+
+
+def _check(field: Field, test: Test) -> Callable[[Any], bool]:
+    """Test one value that is known."""
+    match test:
+        case Exists():
+            return lambda _value: True
+        case Between():
+            return _between(test, text=field.kind not in {Kind.INTEGER, Kind.TIME})
+        case Equals() | OneOf():
+            values = (test.value,) if isinstance(test, Equals) else test.values
+            return _one_of(field, tuple(values))
+        case Like():
+            return _like(field, test.pattern)
+        case Regex():
+            search = regex.parse(test.pattern).compiled().search
+            return lambda value: search(value) is not None
+        case InNetwork():
+            return _in_network(test.network)
+        case _:
+            assert_never(test)
+
+
+def _between(test: Between, *, text: bool) -> Callable[[Any], bool]:
+    low, high = test.low, test.high
+
+    def check(value: Any) -> bool:
+        if text:
+            if not _DECIMAL.fullmatch(value):
+                return False
+            value = int(value)
+        return (low is None or value >= low) and (high is None or value <= high)
+
+    return check
+
+
+def _one_of(field: Field, values: tuple[str | int, ...]) -> Callable[[Any], bool]:
+    wanted = frozenset(values)
+    if field.kind in {Kind.INTEGER, Kind.BOOLEAN} or is_canonical(field):
+        return lambda value: value in wanted
+    plain = frozenset(value for value in values if isinstance(value, str) and value.isascii())
+    other = wanted - plain
+    return lambda value: glob.fold_ascii(value) in plain or bool(other and glob.fold(value) in other)
+
+
+def _like(field: Field, pattern: str) -> Callable[[Any], bool]:
+    shape = glob.to_regex(pattern)
+    if is_canonical(field):
+        return lambda value: shape.fullmatch(value) is not None
+    fold = glob.fold_ascii if pattern.isascii() else glob.fold
+    return lambda value: shape.fullmatch(fold(value)) is not None
+
+
+def _in_network(network: str) -> Callable[[Any], bool]:
+    block = ipaddress.ip_network(network)
+    if isinstance(block, ipaddress.IPv4Network):
+        first = int(_V4.network_address) + int(block.network_address)
+        block = ipaddress.IPv6Network((first, 96 + block.prefixlen))
+
+    def check(value: Any) -> bool:
+        try:
+            address = ipaddress.ip_address(value)
+        except ValueError:
+            return False
+        if isinstance(address, ipaddress.IPv4Address):
+            address = ipaddress.IPv6Address(int(_V4.network_address) + int(address))
+        return address in block
+
+    return check
