@@ -19,6 +19,7 @@ from vedette.agent.core.losses import Losses
 from vedette.agent.core.packing import Packed, pack
 from vedette.runtime.clock import DAY, Clock
 from vedette.runtime.errors import SpoolFull
+from vedette.runtime.files import write_atomic
 from vedette.schema.entities import Gap, Host, Os
 from vedette.schema.events.base import Event
 
@@ -29,6 +30,8 @@ CORRUPT = "buffer_corrupt"
 """Counts events that were kept but could not be read back."""
 REFUSED = "batch_refused"
 """Counts events that the Central Node will not take."""
+UNDELIVERED = 15
+"""Files of undeliverable batches kept for people to look at, beside the newest one."""
 _SPARE_PAGES = 1024
 """Free pages (4 KiB) that the file may keep."""
 
@@ -173,6 +176,15 @@ class Buffer:
                 piece = _Piece(*row)
                 self.losses.add(counted_as, piece.last - piece.first + 1)
                 self._remove([piece])
+
+    def set_aside(self, batch: Batch, counted_as: str) -> None:
+        """Write the payload of a batch that cannot be delivered to a file beside the buffer, then discard it."""
+        folder = self.path.with_name("undelivered")
+        folder.mkdir(mode=0o700, exist_ok=True)
+        for old in sorted(folder.iterdir())[:-UNDELIVERED]:
+            old.unlink()
+        write_atomic(folder / f"{self._clock()}-{self.epoch}-{batch.first}.zst", batch.payload)
+        self.discard(batch.first, counted_as)
 
     def expire(self) -> int:
         """Remove what is too old, then the oldest beyond the quota; gives and counts the number of events."""

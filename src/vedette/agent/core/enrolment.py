@@ -1,4 +1,4 @@
-"""How a host gets its identity: the token pins the CA, the CA vouches for the Central Node, which gives a certificate."""
+"""How a host gets its identity: the token pins the CA, the CA vouches for the Central Node, which names the host."""
 
 import hmac
 

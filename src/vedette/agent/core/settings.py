@@ -45,7 +45,7 @@ class SettingsKeeper:
             settings = verify_settings(document, self._key)
             if settings.version < self.current.version:
                 problem = f"settings version {settings.version} is older than {self.current.version}"
-                raise IdentityError(problem, reason="old_settings")  # noqa: TRY301 - noted below like the others
+                raise IdentityError(problem, reason="old_settings")
         except VedetteError as error:
             self.problem = str(error)
             raise
