@@ -16,7 +16,7 @@ from vedette.agent.core.renewal import Renewal
 from vedette.agent.core.settings import SettingsKeeper
 from vedette.agent.core.transport import RefusedError, Transport, UnreachableError
 from vedette.runtime.clock import MINUTE, SECOND, Clock
-from vedette.runtime.errors import IdentityError, VedetteError
+from vedette.runtime.errors import IdentityError, VedetteError, WireError
 from vedette.schema.policies import SignedSettings
 from vedette.wire.batch import BatchHeader, frame
 from vedette.wire.messages import Receipt
@@ -195,7 +195,7 @@ class Uplink:
         try:
             document: SignedSettings = self._open().settings()
             self._settings.take(document)
-        except (RefusedError, UnreachableError, IdentityError) as error:
+        except (RefusedError, UnreachableError, IdentityError, WireError) as error:
             log.warning("settings not taken version=%d problem=%s", version, error)
         else:
             self._settings_after = 0

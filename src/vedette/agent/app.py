@@ -1,0 +1,193 @@
+"""The running agent: builds the parts, keeps them going, stops them in order."""
+
+import logging
+import os
+import threading
+from pathlib import Path
+
+from vedette.agent.core.buffer import Buffer, Facts
+from vedette.agent.core.headers import VERSION, HeaderMaker
+from vedette.agent.core.identity import IdentityStore
+from vedette.agent.core.intake import Intake
+from vedette.agent.core.renewal import Renewal
+from vedette.agent.core.settings import SettingsKeeper
+from vedette.agent.core.source import SourceLoop
+from vedette.agent.core.status import SourceReport, Status, own_cost, write_status
+from vedette.agent.core.transport import Transport
+from vedette.agent.core.uplink import Uplink
+from vedette.agent.platform import Platform, this_platform
+from vedette.runtime.clock import Clock, now
+from vedette.runtime.errors import SpoolFull
+from vedette.schema.events.base import Event
+from vedette.schema.events.logs import TelemetryGap
+from vedette.schema.policies import Settings
+
+log = logging.getLogger(__name__)
+
+TICK = 5.0
+"""Seconds between status files."""
+TICKS_PER_REFRESH = 12
+"""Host facts are read, and old events expired, once a minute."""
+SOURCE_PATIENCE = 10.0
+UPLINK_PATIENCE = 5.0
+"""Seconds that a stopping agent waits for its sources, and for what can still be sent."""
+
+
+class Agent:
+    """All parts of one agent. Raises ConfigError when the host is not enrolled or the data directory is in use."""
+
+    def __init__(self, data: Path, platform: Platform, clock: Clock = now) -> None:
+        self._data, self._platform, self._clock = data, platform, clock
+        self._started = clock()
+        store = IdentityStore(data)
+        self._identity = store.load()
+        self._settings = SettingsKeeper(data / "settings.json", self._identity.settings_key, self._apply)
+        settings = self._settings.load()
+        self._renewal = Renewal(store, self._identity, clock)
+        self._facts = platform.facts()
+        self.buffer = Buffer(data / "buffer.sqlite", clock, days=settings.buffer_days, quota=settings.buffer_bytes)
+        self.intake = Intake(
+            self._keep, self.buffer.losses, interval=settings.send_interval, batch_events=settings.batch_events
+        )
+        header = HeaderMaker(self._identity, self.buffer, self._settings, clock)
+        header.facts, header.mode = lambda: self._facts, self.mode
+        self.uplink = Uplink(
+            self.buffer,
+            lambda: Transport(self._identity.server, store.context(self._identity)),
+            header,
+            settings=self._settings,
+            renewal=self._renewal,
+            clock=clock,
+        )
+        self._stop_sources, self._stop = threading.Event(), threading.Event()
+        self._wake = threading.Event()
+        sources = platform.sources(self._identity.agent, settings)
+        self._loops = [SourceLoop(source, self.intake.emit, self._stop_sources) for source in sources]
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set, then stop in order: sources, what waits, uplink, buffer."""
+        log.info("agent started agent=%s server=%s version=%s", self._identity.agent, self._identity.server, VERSION)
+        threads = [
+            threading.Thread(target=self.intake.loop, args=(self._stop,), name="intake", daemon=True),
+            threading.Thread(target=self.uplink.loop, args=(self._stop, self._wake), name="uplink", daemon=True),
+        ]
+        self._report_gap()
+        for thread in threads:
+            thread.start()
+        for loop in self._loops:
+            loop.start()
+        ticks = 0
+        while not stop.is_set():
+            self._tick(refresh=ticks % TICKS_PER_REFRESH == TICKS_PER_REFRESH - 1)
+            ticks += 1
+            stop.wait(TICK)
+        self._end(threads)
+
+    def mode(self) -> str:
+        """Say which sources are in force, for example `kernel:tracepoint`."""
+        parts = []
+        for loop in self._loops:
+            if loop.state.state == "running":
+                mode = loop.source.status().get("mode")
+                parts.append(f"{loop.source.name}:{mode}" if mode else loop.source.name)
+        return ",".join(parts)
+
+    def _keep(self, events: list[Event]) -> None:
+        self._observe_losses()
+        self.buffer.append(events, self._facts, offline=not self.uplink.online)
+        self._wake.set()
+
+    def _observe_losses(self) -> None:
+        for loop in self._loops:
+            self.buffer.losses.observe(loop.source.name, loop.source.drops())
+
+    def _report_gap(self) -> None:
+        gap = self.buffer.take_gap()
+        if gap is not None:
+            log.warning("telemetry gap reason=%s start=%s end=%s", gap.reason, gap.start, gap.end)
+            self.intake.emit(TelemetryGap(time=self._clock(), gap=gap))
+
+    def _tick(self, *, refresh: bool) -> None:
+        self._observe_losses()
+        self._report_gap()
+        if refresh:
+            self._facts = self._read_facts()
+            try:
+                gone = self.buffer.expire()
+            except SpoolFull as error:
+                log.warning("buffer cannot expire problem=%s", error)
+            else:
+                if gone:
+                    log.warning("events expired unsent count=%d", gone)
+        self._write_status(running=True)
+
+    def _read_facts(self) -> Facts:
+        try:
+            return self._platform.facts()
+        except OSError as error:
+            log.warning("host facts not read problem=%s", error)
+            return self._facts
+
+    def _apply(self, settings: Settings) -> None:
+        self.intake.interval, self.intake.batch_events = settings.send_interval, settings.batch_events
+        self.buffer.days, self.buffer.quota = settings.buffer_days, settings.buffer_bytes
+        for loop in self._loops:
+            apply = getattr(loop.source, "apply", None)
+            if apply is not None:
+                apply(settings)
+        self.intake.wake()
+
+    def _end(self, threads: list[threading.Thread]) -> None:
+        log.info("agent stops")
+        self._stop_sources.set()
+        for loop in self._loops:
+            if not loop.join(SOURCE_PATIENCE):
+                log.warning("source does not stop name=%s", loop.source.name)
+        self._stop.set()
+        self._wake.set()
+        self.intake.wake()
+        for thread in threads:
+            thread.join(UPLINK_PATIENCE)
+        self._observe_losses()
+        if not self.intake.flush():
+            log.error("events lost at stop count=%d", self.intake.waiting())
+        if not threads[1].is_alive():
+            self.uplink.drain(UPLINK_PATIENCE)
+            self.uplink.close()
+        self._write_status(running=False)
+        self.buffer.close()
+        log.info("agent stopped")
+
+    def _write_status(self, *, running: bool) -> None:
+        cpu, rss = own_cost()
+        status = Status(
+            version=VERSION,
+            pid=os.getpid(),
+            started=self._started,
+            updated=self._clock(),
+            running=running,
+            agent=self._identity.agent,
+            tenant=self._identity.tenant,
+            group=self._identity.group,
+            server=self._identity.server,
+            certificate_expires=self._renewal.expires,
+            mode=self.mode(),
+            link=self.uplink.link,
+            buffer=self.buffer.stats(),
+            waiting=self.intake.waiting(),
+            losses=self.buffer.losses.totals(),
+            settings_version=self._settings.current.version,
+            settings_problem=self._settings.problem,
+            sources=[SourceReport(loop=loop.state, details=loop.source.status()) for loop in self._loops],
+            cpu_seconds=cpu,
+            rss_bytes=rss,
+        )
+        try:
+            write_status(self._data, status)
+        except OSError as error:
+            log.warning("status not written problem=%s", error)
+
+
+def run(data: Path, stop: threading.Event, *, platform: Platform | None = None, clock: Clock = now) -> None:
+    """Run the agent whose data is in `data` until `stop` is set."""
+    Agent(data, platform or this_platform(), clock).run(stop)

@@ -1,0 +1,43 @@
+"""Makes the header of each batch: identity and stream, the host at the events, the agent now."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from vedette.agent.core.buffer import Batch, Buffer, BufferStats, Facts
+from vedette.agent.core.identity import Identity
+from vedette.agent.core.settings import SettingsKeeper
+from vedette.runtime.clock import Clock
+from vedette.wire.batch import BatchHeader
+
+VERSION = "0.1.0"
+
+
+class HeaderMaker:
+    """Knows what is the same in every header."""
+
+    def __init__(self, identity: Identity, buffer: Buffer, settings: SettingsKeeper, clock: Clock) -> None:
+        self._identity, self._buffer, self._settings, self._clock = identity, buffer, settings, clock
+        self.facts: Callable[[], Facts] = Facts
+        self.mode: Callable[[], str] = str
+
+    def __call__(self, batch: Batch | None, stats: BufferStats) -> BatchHeader:
+        """Give the header of `batch`, or of a sign of life."""
+        facts = self.facts() if batch is None else batch.facts
+        return BatchHeader(
+            agent=self._identity.agent,
+            epoch=self._buffer.epoch,
+            first=stats.next if batch is None else batch.first,
+            last=stats.next - 1 if batch is None else batch.last,
+            count=0 if batch is None else batch.count,
+            sent=self._clock(),
+            spool_events=stats.events,
+            spool_oldest=stats.oldest,
+            drops=self._buffer.losses.totals(),
+            expired=stats.expired,
+            settings_version=self._settings.current.version,
+            mode=self.mode()[:256],
+            version=VERSION,
+            host=msgspec.structs.replace(facts.host, id=self._identity.agent),
+            os=facts.os,
+        )

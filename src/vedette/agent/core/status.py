@@ -1,0 +1,72 @@
+"""What the running agent says of itself in `status.json`, for `vedette agent status` and for support."""
+
+import time
+from pathlib import Path
+
+import msgspec
+
+from vedette.agent.core.buffer import BufferStats
+from vedette.agent.core.source import SourceState
+from vedette.agent.core.uplink import Link
+from vedette.runtime.errors import ConfigError
+from vedette.runtime.files import write_atomic
+
+FILE = "status.json"
+
+
+class SourceReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One source: how its loop fares, and what it says itself."""
+
+    loop: SourceState
+    details: dict[str, object] = {}
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """All of it. Times are microseconds UTC."""
+
+    version: str
+    pid: int
+    started: int
+    updated: int
+    running: bool
+    """False in the last one that an agent writes."""
+    agent: str
+    tenant: str
+    group: str
+    server: str
+    certificate_expires: int
+    mode: str
+    link: Link
+    buffer: BufferStats
+    waiting: int
+    """Events not yet in the buffer."""
+    losses: dict[str, int] = {}
+    settings_version: int = 0
+    settings_problem: str = ""
+    sources: list[SourceReport] = []
+    cpu_seconds: float = 0.0
+    rss_bytes: int = 0
+
+
+def write_status(data: Path, status: Status) -> None:
+    """Replace the status file in the agent's data directory."""
+    write_atomic(data / FILE, msgspec.json.format(msgspec.json.encode(status, enc_hook=repr), indent=2))
+
+
+def read_status(data: Path) -> Status | None:
+    """Give what the agent last said; None when it never ran here. Raises ConfigError for a damaged file."""
+    try:
+        return msgspec.json.decode((data / FILE).read_bytes(), type=Status)
+    except FileNotFoundError:
+        return None
+    except (msgspec.DecodeError, OSError) as error:
+        raise ConfigError(f"{data / FILE}: {error}") from error
+
+
+def own_cost() -> tuple[float, int]:
+    """Give CPU seconds and resident bytes of this process (0 bytes where the system does not say)."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        pages = 0
+    return time.process_time(), pages * 4096

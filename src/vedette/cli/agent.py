@@ -1,0 +1,125 @@
+"""`vedette agent`: enrol this host, run the agent, ask how it fares."""
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import click
+import msgspec
+
+from vedette.runtime.clock import SECOND, now
+from vedette.runtime.errors import VedetteError
+
+DEFAULT_DATA = Path("/var/lib/vedette-agent")
+STALE = 30 * SECOND
+"""A status older than this is that of an agent which does not run."""
+
+_data = click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=DEFAULT_DATA,
+    show_default=True,
+    help="The agent's directory: identity, buffer, settings, status.",
+)
+
+
+@click.group("agent")
+def agent() -> None:
+    """Observe this host and send what happens to the Central Node.
+
+    \b
+    Examples:
+      vedette agent enrol --server https://central.example:8441 --token vde_...
+      vedette agent run
+      vedette agent status --json
+    """  # noqa: D301 - click wants the backspace itself
+
+
+@agent.command("enrol")
+@click.option("--server", required=True, help="The Central Node's ingest address, https://host:port.")
+@click.option("--token", envvar="VEDETTE_ENROL_TOKEN", required=True, help="Enrolment token; it also pins the CA.")
+@click.option("--ca", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="The deployment's CA, PEM.")
+@click.option("--ca-fingerprint", default="", help="SHA-256 of the CA's DER, hex: checked beside the token's.")
+@click.option("--force", is_flag=True, help="Replace the identity that this host has.")
+@_data
+def enrol(server: str, token: str, ca: Path | None, ca_fingerprint: str, force: bool, data: Path) -> None:  # noqa: FBT001 - click passes options so
+    """Get an identity for this host.
+
+    \b
+    Example:
+      vedette agent enrol --server https://127.0.0.1:8441 --token vde_... --data ./agent
+    """  # noqa: D301 - click wants the backspace itself
+    from vedette.agent.core.enrolment import enrol as enrol_host
+    from vedette.agent.core.identity import IdentityStore
+    from vedette.agent.platform import this_platform
+
+    store = IdentityStore(data)
+    if store.exists() and not force:
+        raise click.ClickException(f"this host is enrolled already ({data}); --force replaces its identity")
+    try:
+        identity = enrol_host(
+            store,
+            server=server,
+            token=token,
+            facts=this_platform().facts(),
+            ca=None if ca is None else ca.read_text(encoding="ascii"),
+            ca_fingerprint=ca_fingerprint,
+        )
+    except (VedetteError, OSError, UnicodeDecodeError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"enrolled as {identity.agent} (tenant {identity.tenant}, group {identity.group}) at {identity.server}")
+
+
+@agent.command("run")
+@_data
+@click.option("--log-level", default="INFO", show_default=True, help="DEBUG, INFO, WARNING or ERROR.")
+def run(data: Path, log_level: str) -> None:
+    """Observe and send until told to stop (SIGTERM or Ctrl-C)."""
+    from vedette.agent.app import run as run_agent
+    from vedette.runtime.logs import setup
+
+    setup("agent", level=log_level)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        run_agent(data, stop)
+    except VedetteError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@agent.command("status")
+@_data
+@click.option("--json", "as_json", is_flag=True, help="One JSON line.")
+def status(data: Path, as_json: bool) -> None:  # noqa: FBT001 - click passes options so
+    """Say how the agent on this host fares. Exit 1 when it does not run."""
+    from vedette.agent.core.identity import IdentityStore
+    from vedette.agent.core.status import read_status
+    from vedette.agent.core.status_text import lines
+
+    try:
+        IdentityStore(data).load()
+        found = read_status(data)
+    except VedetteError as error:
+        raise click.ClickException(str(error)) from error
+    if found is None:
+        raise click.ClickException(f"{data}: enrolled, but the agent has not run yet")
+    alive = found.running and now() - found.updated < STALE and _lives(found.pid)
+    if as_json:
+        click.echo(msgspec.json.encode({"alive": alive, **msgspec.to_builtins(found)}))
+    else:
+        for label, value in lines(found, alive=alive):
+            click.echo(f"{label:<12} {value}")
+    if not alive:
+        raise SystemExit(1)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
