@@ -1,0 +1,1 @@
+"""The `vedette` command: one file per command; commands of people speak to the API only."""
