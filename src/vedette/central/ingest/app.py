@@ -28,7 +28,7 @@ from vedette.store.state import State, open_state
 
 REFRESH_SECONDS = 0.5
 """Between two looks at the state: a revoked agent is refused within a second."""
-RECORD_SECONDS = 1.0
+RECORD_SECONDS = 0.5
 CERTIFICATE_SECONDS = 30.0
 """Between two looks whether the server's certificate was renewed."""
 
