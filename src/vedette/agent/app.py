@@ -5,8 +5,9 @@ import os
 import threading
 from pathlib import Path
 
+from vedette import __version__
 from vedette.agent.core.buffer import Buffer, Facts
-from vedette.agent.core.headers import VERSION, HeaderMaker
+from vedette.agent.core.headers import HeaderMaker
 from vedette.agent.core.identity import IdentityStore
 from vedette.agent.core.intake import Intake
 from vedette.agent.core.renewal import Renewal
@@ -66,7 +67,9 @@ class Agent:
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, then stop in order: sources, what waits, uplink, buffer."""
-        log.info("agent started agent=%s server=%s version=%s", self._identity.agent, self._identity.server, VERSION)
+        log.info(
+            "agent started agent=%s server=%s version=%s", self._identity.agent, self._identity.server, __version__
+        )
         threads = [
             threading.Thread(target=self.intake.loop, args=(self._stop,), name="intake", daemon=True),
             threading.Thread(target=self.uplink.loop, args=(self._stop, self._wake), name="uplink", daemon=True),
@@ -161,7 +164,7 @@ class Agent:
     def _write_status(self, *, running: bool) -> None:
         cpu, rss = own_cost()
         status = Status(
-            version=VERSION,
+            version=__version__,
             pid=os.getpid(),
             started=self._started,
             updated=self._clock(),

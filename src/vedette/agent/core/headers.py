@@ -4,13 +4,12 @@ from collections.abc import Callable
 
 import msgspec
 
+from vedette import __version__
 from vedette.agent.core.buffer import Batch, Buffer, BufferStats, Facts
 from vedette.agent.core.identity import Identity
 from vedette.agent.core.settings import SettingsKeeper
 from vedette.runtime.clock import Clock
 from vedette.wire.batch import BatchHeader
-
-VERSION = "0.1.0"
 
 
 class HeaderMaker:
@@ -37,7 +36,7 @@ class HeaderMaker:
             expired=stats.expired,
             settings_version=self._settings.current.version,
             mode=self.mode()[:256],
-            version=VERSION,
+            version=__version__,
             host=msgspec.structs.replace(facts.host, id=self._identity.agent),
             os=facts.os,
         )
