@@ -80,5 +80,9 @@ def _absolute(found: re.Match[str]) -> Moment | None:
 
 def written(at: int) -> str:
     """Moment in ISO 8601, for people."""
-    text = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at)).isoformat(timespec="microseconds")
+    try:
+        moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at)
+    except OverflowError:
+        return f"{at} µs"
+    text = moment.isoformat(timespec="microseconds")
     return text.replace("+00:00", "Z").replace(".000000", "")

@@ -21,11 +21,21 @@ KEY = ("event.time", "host.id", "event.epoch", "event.sequence")
 """Columns that name a row; results are in this order, descending."""
 MAX_GROUPS = 1_000
 MAX_BUCKETS = 5_000
+MAX_HOSTS = 20_000
 
 
 def visible_columns(scope: Scope) -> tuple[str, ...]:
     """Columns of an event that the caller may see."""
     return tuple(name for name in FIELDS if name != ENVIRONMENT or scope.allows(Right.ENVIRONMENT_READ))
+
+
+def event_columns(scope: Scope, columns: tuple[str, ...]) -> tuple[str, ...]:
+    """Columns of a result row when `columns` are asked for (empty: all): the key, then the rest."""
+    allowed = visible_columns(scope)
+    for name in columns:
+        if name not in allowed:
+            raise AccessDenied(f"the column {name} does not exist or is not yours to see")
+    return tuple(dict.fromkeys((*KEY, *(columns or allowed))))
 
 
 def compile_events(
@@ -45,11 +55,7 @@ def compile_events(
     where = _where(node, scope, window, bind)
     if after:
         where += f"\n  AND {_after(after, bind)}"
-    allowed = visible_columns(scope)
-    for name in columns:
-        if name not in allowed:
-            raise AccessDenied(f"the column {name} does not exist or is not yours to see")
-    names = tuple(dict.fromkeys((*KEY, *(columns or allowed))))
+    names = event_columns(scope, columns)
     order = ", ".join(f"{column(name)} DESC" for name in KEY)
     sql = (  # every name is a column of the dictionary, every value is bound
         f"SELECT {', '.join(map(_read, names))}\nFROM {TABLE}\nWHERE {where}\n"
@@ -59,17 +65,22 @@ def compile_events(
 
 
 def compile_count(node: Node, scope: Scope, window: Window) -> Statement:
-    """Count matching events and the hosts they are from."""
+    """Count matching events and list the hosts they are from, at most 20,000."""
     bind = Parameters()
     where = _where(node, scope, window, bind)
-    sql = f"SELECT count(), uniq({column('host.id')})\nFROM {TABLE}\nWHERE {where}"
+    sql = f"SELECT count(), groupUniqArray({MAX_HOSTS})({column('host.id')})\nFROM {TABLE}\nWHERE {where}"
     return Statement(sql, bind.values, settings(Limits()), ("count", "hosts"))
+
+
+def check_buckets(window: Window, bucket: int) -> None:
+    """Refuse a histogram with too many buckets of `bucket` microseconds."""
+    if bucket <= 0 or (window.until - window.since) // bucket > MAX_BUCKETS:
+        raise QueryError(f"a histogram has at most {MAX_BUCKETS:,} buckets; take wider ones")
 
 
 def compile_histogram(node: Node, scope: Scope, window: Window, *, bucket: int) -> Statement:
     """Count matching events per `bucket` microseconds, from the epoch on; empty buckets are left out."""
-    if bucket <= 0 or (window.until - window.since) // bucket > MAX_BUCKETS:
-        raise QueryError(f"a histogram has at most {MAX_BUCKETS:,} buckets; take wider ones")
+    check_buckets(window, bucket)
     bind = Parameters()
     where = _where(node, scope, window, bind)
     width = bind.number(bucket)
@@ -112,11 +123,6 @@ def compile_values(name: str, prefix: str, scope: Scope, window: Window, *, limi
     bounded = settings(Limits(seconds=1.0, memory=256_000_000, rows=20_000_000))
     bounded |= {"timeout_overflow_mode": "break", "read_overflow_mode": "break"}
     return Statement(sql, bind.values, bounded, ("value", "count"))
-
-
-def within(statement: Statement, limits: Limits) -> Statement:
-    """Give the same statement under other limits."""
-    return msgspec.structs.replace(statement, settings=statement.settings | settings(limits))
 
 
 def explain(statement: Statement) -> Statement:

@@ -76,6 +76,11 @@ def settings(limits: Limits) -> dict[str, int | float | str]:
     }
 
 
+def within(statement: Statement, limits: Limits) -> Statement:
+    """Give the same statement under other limits."""
+    return msgspec.structs.replace(statement, settings=statement.settings | settings(limits))
+
+
 def encode_cursor(cursor: Cursor) -> str:
     """Give an opaque text that `decode_cursor` reads."""
     return base64.urlsafe_b64encode(msgspec.msgpack.encode(cursor)).rstrip(b"=").decode()

@@ -1,0 +1,92 @@
+"""How a query was understood, for people: one line a test, indented by how they are joined."""
+
+from typing import assert_never
+
+from vedette.query import moments
+from vedette.query.ast import (
+    And,
+    Anywhere,
+    Between,
+    Condition,
+    Equals,
+    Exists,
+    InNetwork,
+    Like,
+    Node,
+    Not,
+    OneOf,
+    Or,
+    Regex,
+)
+from vedette.query.position import excerpt
+from vedette.schema.dictionary import Kind
+
+_SHOWN_VALUES = 20
+
+
+def describe(node: Node) -> str:
+    """Text of the tree, one line a node."""
+    return "\n".join(_lines(node, 0))
+
+
+def _lines(node: Node, depth: int) -> list[str]:
+    indent = "  " * depth
+    match node:
+        case And(operands=()):
+            return [f"{indent}every event"]
+        case Or(operands=()):
+            return [f"{indent}no event"]
+        case And() | Or():
+            head = "all of" if isinstance(node, And) else "any of"
+            return [f"{indent}{head}", *(line for operand in node.operands for line in _lines(operand, depth + 1))]
+        case Not():
+            return [f"{indent}not", *_lines(node.operand, depth + 1)]
+        case Anywhere():
+            columns = ", ".join(condition.field.name for condition in node.conditions)
+            return [f"{indent}anywhere {_test(node.conditions[0])}  ({columns})"]
+        case Condition():
+            types = f"  (in {', '.join(node.types)})" if node.types else ""
+            return [f"{indent}{node.field.name} {_test(node)}{types}"]
+        case _:
+            assert_never(node)
+
+
+def _test(condition: Condition) -> str:
+    match condition.test:
+        case Equals() | OneOf():
+            return _equal(condition.test)
+        case Like(pattern=pattern):
+            return f"is like {_value(pattern)}"
+        case Regex(pattern=pattern):
+            return f"matches /{pattern}/"
+        case Between():
+            return _range(condition, condition.test)
+        case Exists():
+            return "is known"
+        case InNetwork(network=network):
+            return f"is in {network}"
+        case _:
+            assert_never(condition.test)
+
+
+def _equal(test: Equals | OneOf) -> str:
+    if isinstance(test, Equals):
+        return f"is {_value(test.value)}"
+    shown = ", ".join(_value(value) for value in test.values[:_SHOWN_VALUES])
+    rest = len(test.values) - _SHOWN_VALUES
+    return f"is one of {shown}" + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def _value(value: str | int) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int) else f"“{excerpt(value, 80)}”"
+
+
+def _range(condition: Condition, test: Between) -> str:
+    def bound(value: int) -> str:
+        return moments.written(value) if condition.field.kind is Kind.TIME else str(value)
+
+    low = "" if test.low is None else f"from {bound(test.low)}"
+    high = "" if test.high is None else f"to {bound(test.high)}"
+    return f"{low} {high}".strip() or "is known"

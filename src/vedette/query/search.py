@@ -1,0 +1,209 @@
+"""Answers within a budget: a search asks for one slice of time after another, newest first, and says how far it came.
+
+A statement answers wholly or fails (see `sql`), so that what a search gives is always the whole answer for the time
+[reached, until): a partial answer is a complete answer of a shorter time, and its cursor goes on from there.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from msgspec import Struct
+
+from vedette.query import sql
+from vedette.query.ast import Node
+from vedette.query.moments import DAY
+from vedette.query.statement import (
+    LIMIT_CODES,
+    Cursor,
+    Limits,
+    Statement,
+    Window,
+    decode_cursor,
+    encode_cursor,
+    within,
+)
+from vedette.runtime.errors import StoreError
+from vedette.schema.access import Scope
+
+Rows = list[tuple[Any, ...]]
+Ask = Callable[[Statement], Rows]
+"""Runs a statement; a `StoreError` whose `code` is one of `LIMIT_CODES` means "more than the limits allow"."""
+
+FIRST_SLICE = DAY // 24
+_SMALLEST = DAY // 24
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """Rows, and how much of what was asked they cover."""
+
+    columns: tuple[str, ...]
+    rows: Rows
+    complete: bool
+    """False if a limit ended the search before `since`; `reason` is then "time", "rows" or "memory"."""
+    reason: str
+    reached: int
+    """Every event in [reached, until) was looked at, microseconds UTC."""
+    cursor: str | None = None
+    """Where to go on; None if there is nothing more."""
+
+
+class Question(Struct, frozen=True):
+    """What is searched, for whom, and when."""
+
+    node: Node
+    scope: Scope
+    window: Window
+
+
+def slices(window: Window) -> Iterator[Window]:
+    """Cut `window` into slices, newest first: an hour, the rest of that day (UTC), a day, two, four, ..."""
+    until, days = window.until, 0
+    width = FIRST_SLICE
+    while until > window.since:
+        start = until - width if not days else (until - 1) // DAY * DAY - (days - 1) * DAY
+        if not days and until - window.since > FIRST_SLICE:
+            start = max(start, (until - 1) // DAY * DAY)
+        start = max(start, window.since)
+        yield Window(start, until)
+        until, days = start, days * 2 if days else 1
+
+
+class Search:
+    """Asks the store within `limits` for all statements of one answer together; `clock` gives seconds, monotonic."""
+
+    def __init__(self, ask: Ask, clock: Callable[[], float], limits: Limits | None = None) -> None:
+        self._ask, self._clock = ask, clock
+        self._limits = limits or Limits()
+        self._deadline = clock() + self._limits.seconds
+
+    def events(
+        self, question: Question, *, limit: int, cursor: str | None = None, columns: tuple[str, ...] = ()
+    ) -> Answer:
+        """Newest events that match, at most `limit`, from `cursor` on. Key columns come first in each row."""
+        after = decode_cursor(cursor) if cursor else None
+        window = question.window
+        if after:
+            window = Window(window.since, min(window.until, after.time + 1))
+        rows: Rows = []
+        names: tuple[str, ...] = sql.event_columns(question.scope, columns)
+
+        def statement(part: Window) -> Statement:
+            return sql.compile_events(
+                question.node, question.scope, part, limit=limit + 1 - len(rows), after=after, columns=columns
+            )
+
+        reached, reason = window.until, ""
+        for part, found, problem in self._walk(window, statement):
+            reason = problem
+            if found is None:
+                break
+            reached = part.since
+            rows += found
+            if len(rows) > limit:
+                break
+        return _page(names, rows, limit=limit, reached=reached, reason=reason)
+
+    def count(self, question: Question) -> Answer:
+        """One row: number of matching events, and of their hosts (exact up to 20,000)."""
+        total, hosts = 0, set[str]()
+        reached, reason = question.window.until, ""
+
+        def statement(part: Window) -> Statement:
+            return sql.compile_count(question.node, question.scope, part)
+
+        for part, found, problem in self._walk(question.window, statement):
+            reason = problem
+            if found is None:
+                break
+            reached = part.since
+            total += found[0][0]
+            hosts |= set(found[0][1])
+        return Answer(
+            columns=("count", "hosts"), rows=[(total, len(hosts))], complete=not reason, reason=reason, reached=reached
+        )
+
+    def histogram(self, question: Question, *, bucket: int) -> Answer:
+        """Rows (start of a bucket of `bucket` microseconds, events in it), oldest first; empty ones are left out."""
+        sql.check_buckets(question.window, bucket)
+        counts: dict[int, int] = {}
+        reached, reason = question.window.until, ""
+
+        def statement(part: Window) -> Statement:
+            return sql.compile_histogram(question.node, question.scope, part, bucket=bucket)
+
+        for part, found, problem in self._walk(question.window, statement):
+            reason = problem
+            if found is None:
+                break
+            reached = part.since
+            for start, events in found:
+                counts[start] = counts.get(start, 0) + events
+        return Answer(
+            columns=("bucket", "count"),
+            rows=sorted(counts.items()),
+            complete=not reason,
+            reason=reason,
+            reached=reached,
+        )
+
+    def top(self, question: Question, *, name: str, limit: int = 20) -> Answer:
+        """Most frequent values of a field; where that is too much, those of the newest half of the time, and so on."""
+        window, reason = question.window, ""
+        while True:
+            statement = sql.compile_top(question.node, question.scope, window, name=name, limit=limit)
+            found, problem = self._try(statement)
+            reason = problem or reason
+            if found is not None or problem == "time" or window.until - window.since <= _SMALLEST:
+                break
+            window = Window(window.until - (window.until - window.since) // 2, window.until)
+        reached = window.since if found is not None else window.until
+        return Answer(columns=statement.columns, rows=found or [], complete=not reason, reason=reason, reached=reached)
+
+    def _walk(
+        self, window: Window, statement: Callable[[Window], Statement]
+    ) -> Iterator[tuple[Window, Rows | None, str]]:
+        """Slices with their rows; the last one with None and the reason where a limit ends it."""
+        waiting = slices(window)
+        halves: list[Window] = []
+        while part := halves.pop() if halves else next(waiting, None):
+            found, problem = self._try(statement(part))
+            if found is None and problem != "time" and part.until - part.since > _SMALLEST:
+                middle = part.until - (part.until - part.since) // 2
+                halves += [Window(part.since, middle), Window(middle, part.until)]
+                continue
+            yield part, found, problem
+            if found is None:
+                return
+
+    def _try(self, statement: Statement) -> tuple[Rows | None, str]:
+        """Rows, or None and the limit that was met."""
+        left = self._deadline - self._clock()
+        if left <= 0:
+            return None, "time"
+        limits = Limits(seconds=left, memory=self._limits.memory, rows=self._limits.rows)
+        try:
+            return self._ask(within(statement, limits)), ""
+        except StoreError as error:
+            reason = LIMIT_CODES.get(getattr(error, "code", 0))
+            if reason is None:
+                raise
+            return None, reason
+
+
+def _page(names: tuple[str, ...], rows: Rows, *, limit: int, reached: int, reason: str) -> Answer:
+    more = len(rows) > limit
+    rows = rows[:limit]
+    cursor = None
+    if more and rows:
+        cursor = Cursor(*rows[-1][:4])
+        reached = max(reached, cursor.time)
+    elif reason:
+        cursor = Cursor(reached, "", "", 0)
+    return Answer(
+        columns=names,
+        rows=rows,
+        complete=not reason,
+        reason=reason,
+        reached=reached,
+        cursor=encode_cursor(cursor) if cursor else None,
+    )
