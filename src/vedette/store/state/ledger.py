@@ -54,7 +54,10 @@ class StreamCount(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stream(msgspec.Struct, frozen=True, kw_only=True):
-    """One stream's line in the ledger."""
+    """One stream's line in the ledger, with what is known of its host."""
+
+    hostname: str
+    last_seen: int | None
 
     agent: str
     epoch: str
@@ -173,12 +176,14 @@ def forget_segments(db: Connection, below: int) -> int:
 
 
 OF_TENANTS = text("""
-SELECT * FROM stream WHERE tenant IN :tenants AND (:agent = '' OR agent = :agent)
-ORDER BY agent, first_seen, epoch
+SELECT s.*, COALESCE(a.hostname, '') AS hostname, a.last_seen
+FROM stream s LEFT JOIN agent a ON a.id = s.agent
+WHERE s.tenant IN :tenants AND (:agent = '' OR s.agent = :agent)
+ORDER BY hostname, s.agent, s.first_seen, s.epoch
 """).bindparams(any_of("tenants"))
 
 
 def streams(db: Connection, scope: Scope, *, agent: str = "") -> list[Stream]:
-    """Give the ledger's lines that the caller may see, of one agent when it is named; oldest stream first."""
+    """Give the ledger's lines that the caller may see, of one agent when it is named; by host name, oldest stream first."""
     rows = db.execute(OF_TENANTS, {"tenants": tenants(scope, Right.LEDGER_READ), "agent": agent})
     return to_structs(rows, Stream, json=("ranges", "drops", "throttled"))

@@ -208,3 +208,11 @@ def revoke_api(db: Connection, token: str, account: str, *, now: int) -> None:
     found = db.execute(REVOKE_API, {"id": token, "account": account, "now": now})
     if found.rowcount != 1:
         raise NotFoundError(f"there is no API token {token} that is not yet revoked")
+
+
+REVOKE_ALL_API = text("UPDATE api_token SET revoked = :now WHERE account = :account AND revoked IS NULL")
+
+
+def revoke_all_api(db: Connection, account: str, *, now: int) -> int:
+    """End all API tokens of an account; gives how many were live."""
+    return db.execute(REVOKE_ALL_API, {"account": account, "now": now}).rowcount

@@ -1,0 +1,33 @@
+"""`python -m vedette.central.api --data DIR --listen HOST:PORT`: a child of the supervisor."""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from vedette.central.api.event_store import ask_of
+from vedette.central.api.serve import run
+from vedette.central.layout import Layout
+from vedette.central.settings import load
+from vedette.runtime import logs
+from vedette.runtime.errors import VedetteError
+
+
+def main() -> int:
+    """Run the API; exit 1 with a sentence when it cannot."""
+    parser = argparse.ArgumentParser(prog="vedette.central.api")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--listen", required=True)
+    options = parser.parse_args()
+    logs.setup("api")
+    layout = Layout(options.data)
+    try:
+        run(layout, load(layout), options.listen, ask_of(layout))
+    except (VedetteError, OSError) as error:
+        logging.getLogger("vedette.central.api").error("%s", error)  # noqa: TRY400 - a sentence
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""Building the API from its parts."""
+
+from fastapi import FastAPI
+
+from vedette.central.api import (
+    api_tokens,
+    audit_log,
+    dictionary,
+    events,
+    health,
+    host_settings,
+    hosts,
+    ledger,
+    openapi,
+    problems,
+    processes,
+    routes,
+    signing_in,
+    users,
+)
+from vedette.central.api.headers import SecurityHeaders
+from vedette.central.api.parts import Limits, Parts
+from vedette.central.api.routes import Routes
+
+SUBJECTS: tuple[Routes, ...] = (
+    signing_in.routes,
+    api_tokens.routes,
+    users.routes,
+    events.routes,
+    processes.routes,
+    dictionary.routes,
+    hosts.routes,
+    host_settings.routes,
+    ledger.routes,
+    audit_log.routes,
+    health.routes,
+    openapi.routes,
+)
+"""Every subject that the API answers to."""
+
+
+def build(parts: Parts) -> FastAPI:
+    """Build the application. Raises ConfigError when a route declares no right."""
+    app = bare(parts.limits)
+    app.state.parts = parts
+    return app
+
+
+def bare(limits: Limits) -> FastAPI:
+    """Build the application without what it works on: enough for its description."""
+    app = FastAPI(
+        title="Vedette API",
+        version="1",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        max_body_size=limits.body,
+    )
+    problems.install(app)
+    app.add_middleware(SecurityHeaders)
+    routes.install(app, SUBJECTS)
+    return app

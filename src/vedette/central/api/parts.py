@@ -1,0 +1,48 @@
+"""What the API is built of; `app.py` hands it down, tests replace pieces."""
+
+from threading import BoundedSemaphore
+
+import msgspec
+
+from vedette.central.api.throttle import Throttle
+from vedette.query.search import Ask
+from vedette.runtime.clock import SECOND, Clock
+from vedette.store.state import State
+from vedette.store.state.settings import Sign
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much callers may ask of the server."""
+
+    body: int = 2 << 20
+    """Bytes of a request."""
+    searches: int = 4
+    """Searches at the same time; more are told to come back."""
+    search_seconds: float = 30.0
+    """Time for one search; what it found until then is given as partial."""
+    hashes: int = 2
+    """Passwords checked at the same time: each takes 32 MiB."""
+    logins: int = 10
+    """Logins at once from one address, then one each 6 seconds."""
+    export_rows: int = 1_000_000
+    """Rows of one export."""
+
+
+class Keys(msgspec.Struct, frozen=True, kw_only=True):
+    """What the API signs and seals with. `ca_fingerprint`: the 32 hex digits that enrolment tokens carry."""
+
+    audit: bytes
+    sign: Sign
+    ca_fingerprint: str
+
+
+class Parts:
+    """The open state, the keys, the clock and the limits of this process."""
+
+    def __init__(self, *, state: State, keys: Keys, events: Ask, clock: Clock, limits: Limits | None = None) -> None:
+        self.state, self.keys, self.events, self.clock = state, keys, events, clock
+        self.limits = limits or Limits()
+        self.logins = Throttle(clock, burst=self.limits.logins, interval=6 * SECOND)
+        self.denials = Throttle(clock, burst=10, interval=6 * SECOND)
+        self.hashing = BoundedSemaphore(self.limits.hashes)
+        self.searching = BoundedSemaphore(self.limits.searches)

@@ -1,0 +1,104 @@
+"""Serving the API: TLS 1.3 with the deployment's certificate on one port."""
+
+import asyncio
+import logging
+import signal
+import socket
+import ssl
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from vedette.central import pki
+from vedette.central.api.app import build
+from vedette.central.api.parts import Keys, Parts
+from vedette.central.layout import Layout
+from vedette.central.settings import CentralSettings, split_address, state_url
+from vedette.query.search import Ask
+from vedette.runtime.clock import now
+from vedette.runtime.errors import ConfigError
+from vedette.runtime.files import write_atomic
+from vedette.schema.policies import SignedSettings
+from vedette.store.state import open_state
+from vedette.wire.signature import key_id
+from vedette.wire.tls import FINGERPRINT_DIGITS
+
+_LOG = logging.getLogger(__name__)
+_KEEP_ALIVE_SECONDS = 30
+_MOST_CONNECTIONS = 500
+
+
+def run(layout: Layout, chosen: CentralSettings, listen: str, ask: Ask) -> None:
+    """Serve until SIGTERM. Raises ConfigError, StoreError, OSError when it cannot begin."""
+    state = open_state(state_url(layout, chosen))
+    try:
+        parts = Parts(state=state, keys=load_keys(layout), events=ask, clock=now)
+        serve(build(parts), layout.server_certificate, listen, ready=layout.ready("api"))
+    finally:
+        state.close()
+
+
+def load_keys(layout: Layout) -> Keys:
+    """Read the keys that the API uses. Raises ConfigError."""
+    settings_key = pki.load_signing_key(layout.settings_key)
+    public = key_id(settings_key.public_key())
+    try:
+        audit = layout.audit_key.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{layout.audit_key}: {error}") from error
+
+    def sign(body: bytes) -> SignedSettings:
+        return SignedSettings(body=body, signature=settings_key.sign(body), key_id=public)
+
+    fingerprint = pki.load_authority(layout.ca_key).fingerprint[:FINGERPRINT_DIGITS]
+    return Keys(audit=audit, sign=sign, ca_fingerprint=fingerprint)
+
+
+def serve(app: FastAPI, certificate: Path, listen: str, *, ready: Path) -> None:
+    """Bind, write the port to `ready`, and serve until SIGTERM or SIGINT."""
+    host, port = split_address(listen)
+    listener = socket.create_server(
+        (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=256
+    )
+    server = uvicorn.Server(configuration(app, certificate))
+    write_atomic(ready, str(listener.getsockname()[1]).encode())
+    _LOG.info("the API listens on %s port %d", host, listener.getsockname()[1])
+    try:
+        asyncio.run(_until_told(server, listener))
+    finally:
+        ready.unlink(missing_ok=True)
+        listener.close()
+
+
+def configuration(app: FastAPI, certificate: Path) -> uvicorn.Config:
+    """Give uvicorn's configuration. Query strings and tokens are never logged."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.load_cert_chain(certificate)
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        ws="none",
+        proxy_headers=False,
+        server_header=False,
+        access_log=False,
+        log_config=None,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=5,
+        limit_concurrency=_MOST_CONNECTIONS,
+    )
+    config.load()
+    config.ssl = context
+    return config
+
+
+async def _until_told(server: uvicorn.Server, listener: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    await server.serve(sockets=[listener])

@@ -1,0 +1,165 @@
+"""An API on loopback over a real state database; the event store is what a test says."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from vedette.central.api.app import build
+from vedette.central.api.parts import Keys, Limits, Parts
+from vedette.query.statement import Statement
+from vedette.runtime.clock import DAY
+from vedette.schema.access import RIGHTS, Role
+from vedette.schema.policies import Settings, SignedSettings
+from vedette.store.state import State, accounts, audit, groups, migrate, open_state, settings, sqlite_url, tokens
+
+START = 1_800_000_000_000_000
+PASSWORD = "correct horse battery"
+AUDIT_KEY = b"audit key of the test"
+
+
+def sign(body: bytes) -> SignedSettings:
+    """Sign as a test can check."""
+    return SignedSettings(body=body, signature=b"signed", key_id="k")
+
+
+class TheClock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> int:
+        return self.now
+
+
+class FakeStore:
+    """Answers statements with the rows that `answer` gives; remembers them."""
+
+    def __init__(self) -> None:
+        self.asked: list[Statement] = []
+        self.answer: Callable[[Statement], list[tuple[Any, ...]]] = lambda _statement: []
+
+    def __call__(self, statement: Statement) -> list[tuple[Any, ...]]:
+        self.asked.append(statement)
+        return self.answer(statement)
+
+
+class Api:
+    """A served API and what is behind it."""
+
+    def __init__(self, state: State, clock: TheClock, store: FakeStore, limits: Limits) -> None:
+        self.state, self.clock, self.store = state, clock, store
+        keys = Keys(audit=AUDIT_KEY, sign=sign, ca_fingerprint="f" * 32)
+        self.parts = Parts(state=state, keys=keys, events=store, clock=clock, limits=limits)
+        self.app = build(self.parts)
+        self.url = ""
+        self._clients: list[httpx.Client] = []
+
+    def client(self, token: str = "") -> httpx.Client:
+        """Give a client; with `token` it sends it."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        client = httpx.Client(base_url=self.url + "/api/v1", headers=headers, timeout=20, trust_env=False)
+        self._clients.append(client)
+        return client
+
+    def account(self, name: str, role: Role, *, tenants: tuple[str, ...] = ("default",)) -> accounts.Account:
+        """Make an account that has chosen its password, PASSWORD."""
+        with self.state.write() as db:
+            account = accounts.create(db, name, role=role, password=PASSWORD, now=self.clock(), tenants=tenants)
+            accounts.set_password(db, account.id, PASSWORD, must_change=False)
+        return account
+
+    def token(self, account: accounts.Account) -> str:
+        """Make an API token with all rights of the account."""
+        rights = [right.value for right in RIGHTS[account.role]]
+        with self.state.write() as db:
+            return tokens.create_api(db, account.id, name="test", rights=rights, now=self.clock(), valid=DAY)[1]
+
+    def caller(self, role: Role, *, tenants: tuple[str, ...] = ("default",)) -> httpx.Client:
+        """Give a client with the rights of `role`."""
+        name = f"{role.value}-{'-'.join(tenants)}"
+        return self.client(self.token(self.account(name, role, tenants=tenants)))
+
+    def signed_in(self, name: str, password: str = PASSWORD) -> httpx.Client:
+        """Give a client with a session cookie and the CSRF header, as a browser's page has them."""
+        client = self.client()
+        answer = client.post("/login", json={"name": name, "password": password})
+        assert answer.status_code == 200, answer.text
+        # The cookie is Secure, and the test speaks plain HTTP: carry it by hand.
+        client.headers["Cookie"] = answer.headers["Set-Cookie"].partition(";")[0]
+        client.headers["X-Vedette-CSRF"] = answer.json()["csrf"]
+        return client
+
+    def audited(self) -> list[audit.Entry]:
+        """Give the audit log, oldest first, and see that it is whole."""
+        with self.state.read() as db:
+            verified = audit.verify(db, AUDIT_KEY)
+            assert verified.whole or not verified.entries, verified
+            return [audit.get(db, number) for number in range(1, verified.entries + 1)]
+
+    def close(self) -> None:
+        """Close what was opened."""
+        for client in self._clients:
+            client.close()
+
+
+class Served:
+    """A server in a thread, for as long as the block lasts."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None, ws="none"))
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        asyncio.run(self._server.serve(sockets=[self._listener]))
+
+    def __enter__(self) -> str:
+        self._thread.start()
+        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join(10)
+        self._listener.close()
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Give the bytes of a fresh database with a group and its settings."""
+    path = tmp_path_factory.mktemp("migrated") / "state.sqlite"
+    migrate(sqlite_url(path))
+    state = open_state(sqlite_url(path))
+    with state.write() as db:
+        groups.ensure(db, "default", "default", now=1)
+        settings.publish(db, Settings(), tenant="default", sign=sign, now=1)
+    state.close()
+    return path.read_bytes()
+
+
+@pytest.fixture
+def limits() -> Limits:
+    """Give the limits of the served API; a test file may give others."""
+    return Limits()
+
+
+@pytest.fixture
+def api(tmp_path: Path, migrated: bytes, limits: Limits) -> Iterator[Api]:
+    """Serve an API over its own state."""
+    path = tmp_path / "state.sqlite"
+    path.write_bytes(migrated)
+    state = open_state(sqlite_url(path))
+    served = Api(state, TheClock(), FakeStore(), limits)
+    with Served(served.app) as url:
+        served.url = url
+        yield served
+        served.close()
+    state.close()
