@@ -233,3 +233,9 @@ def enrol(node: Node, tmp_path: Path) -> Callable[[], Agent]:
 def wait_for() -> Callable[..., Any]:
     """Give `wait_for(look, good)`: looks until what is seen is good, and gives it."""
     return wait_until
+
+
+@pytest.fixture
+def running_node() -> Callable[..., Any]:
+    """Give `running_node(folder, settings)`: a context manager of a node whose ingest runs."""
+    return running
