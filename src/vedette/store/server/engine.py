@@ -1,0 +1,203 @@
+"""The embedded engine (chDB): connections, each owned by one thread, and the directory's lock.
+
+chDB allows one process a directory and one statement at a time on a connection; several connections of one
+process run in parallel. Never its `send_insert`: that reports success on a full disk.
+"""
+
+import fcntl
+import os
+import re
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, Any
+
+from vedette.runtime.errors import StoreError
+
+DATABASE = "vedette"
+"""Not `default`: the engine's default database opens any path of the host as a table."""
+
+DEFAULTS: Mapping[str, str] = {
+    "max_execution_time": "60",
+    "max_memory_usage": str(2 * 2**30),
+    "session_timezone": "UTC",
+    "async_insert": "0",
+}
+"""Settings of every statement that names no others: seconds, bytes."""
+
+WHOLE_RESULT_LIMIT = 256 * 2**20
+"""Bytes of a result in a format that cannot be sent block by block."""
+
+# Formats whose blocks may be joined into one valid result; the rest carry a header or footer for each block.
+STREAMED_FORMATS = frozenset({"Native", "TabSeparated", "TSV", "CSV", "RowBinary", "JSONEachRow"})
+
+
+class EngineError(StoreError):
+    """The engine refused or failed; `code` is ClickHouse's number (0 when it gave none)."""
+
+    def __init__(self, message: str) -> None:
+        found = re.search(r"Code: (\d+)\.", message)
+        self.code = int(found[1]) if found else 0
+        super().__init__(message[found.start() :] if found else message)
+
+
+def lock_directory(path: Path) -> IO[str]:
+    """Take `path` for this process; keep the returned file open. Raises StoreError if another process has it."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = (path / "lock").open("a+", encoding="ascii")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        owner = file.read().strip() or "unknown"
+        file.close()
+        raise StoreError(f"the event store in {path} is in use by another process (pid {owner})") from None
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
+
+
+class Connection:
+    """One chDB connection. Every method must be called from the one thread that made it."""
+
+    def __init__(self, path: Path) -> None:
+        from chdb.state.sqlitelike import Connection as Engine
+
+        try:
+            self._connection: Any = Engine(str(path))
+        except Exception as error:
+            raise StoreError(f"the event store in {path} cannot be opened: {error}") from error
+        self._settings: dict[str, str] = {}
+        self._run(f"CREATE DATABASE IF NOT EXISTS {DATABASE}")
+        self._run(f"USE {DATABASE}")
+
+    def _run(self, text: str, form: str = "TabSeparated", parameters: Mapping[str, str] | None = None) -> Any:
+        try:
+            return self._connection.query(text, form, params=dict(parameters or {}))
+        except Exception as error:
+            raise EngineError(str(error)) from error
+
+    def _apply(self, settings: Mapping[str, str]) -> None:
+        """Make the connection's settings equal to DEFAULTS and `settings`; only differences are sent."""
+        wanted = {**DEFAULTS, **settings}
+        changes = [f"{name} = {_quoted(value)}" for name, value in wanted.items() if self._settings.get(name) != value]
+        changes += [f"{name} = DEFAULT" for name in self._settings if name not in wanted]
+        if changes:
+            self._settings = {}  # unknown if the next line fails
+            self._run("SET " + ", ".join(changes))
+            self._settings = wanted
+
+    def execute(
+        self, text: str, *, form: str, parameters: Mapping[str, str], settings: Mapping[str, str], tag: str
+    ) -> bytes:
+        """Run a statement and give its whole result."""
+        bound = {"max_result_bytes": str(WHOLE_RESULT_LIMIT), "result_overflow_mode": "throw"}
+        self._apply({**bound, **settings})
+        return bytes(self._run(f"/*{tag}*/ {text}", form, parameters).bytes())
+
+    def stream(
+        self, text: str, *, form: str, parameters: Mapping[str, str], settings: Mapping[str, str], tag: str
+    ) -> Iterator[bytes]:
+        """Yield a result block by block; closing the generator cancels the query."""
+        self._apply(settings)
+        try:
+            result = self._connection.send_query(f"/*{tag}*/ {text}", form, params=dict(parameters))
+        except Exception as error:
+            raise EngineError(str(error)) from error
+        try:
+            while True:
+                try:
+                    block = next(result, None)
+                except Exception as error:
+                    raise EngineError(str(error)) from error
+                if block is None:
+                    return
+                yield block.bytes()
+        finally:
+            result.close()
+
+    def insert(self, text: str, *, form: str, data: bytes, settings: Mapping[str, str]) -> int:
+        """Run `text` (INSERT INTO table [columns]) over `data`; gives the rows written."""
+        self._apply({name: value for name, value in settings.items() if name not in _TOKENS})
+        tokens = ", ".join(f"{name} = {_quoted(settings[name])}" for name in _TOKENS if name in settings)
+        clause = f" SETTINGS {tokens}" if tokens else ""
+        with _as_file(data) as path:
+            done = self._run(f"{text} FROM INFILE {_quoted(path)}{clause} FORMAT {form}")
+        return int(done.rows_written())
+
+    def table_functions(self) -> frozenset[str]:
+        """Lower-case names of all table functions of this engine."""
+        names = self._run("SELECT lower(name) FROM system.table_functions").bytes().decode()
+        return frozenset(names.split())
+
+    def kill(self, tag: str) -> None:
+        """Stop the statement that another connection runs under `tag`; no matter if it has ended."""
+        self._run(f"KILL QUERY WHERE startsWith(query, {_quoted(f'/*{tag}*/')}) ASYNC")
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._connection.close()
+
+
+# Given with the statement and not with SET: a token must never stay for the next insert.
+_TOKENS = ("insert_deduplication_token",)
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+class _as_file:  # noqa: N801 - reads as the with statement it is made for
+    """`data` under a path that the engine can read: memory on Linux, else a file in TMPDIR (on the data disk)."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def __enter__(self) -> str:
+        if hasattr(os, "memfd_create"):
+            self._file: IO[bytes] = os.fdopen(os.memfd_create("insert"), "wb")
+            path = f"/proc/self/fd/{self._file.fileno()}"
+        else:
+            self._file = tempfile.NamedTemporaryFile(prefix="insert-")
+            path = str(self._file.name)
+        self._file.write(self._data)
+        self._file.flush()
+        return path
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+class Lane:
+    """A connection with the thread that owns it."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.pool = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self.connection = self.pool.submit(Connection, path).result()
+
+    def close(self) -> None:
+        """Wait for the statement in progress, then close."""
+        self.pool.submit(self.connection.close).result()
+        self.pool.shutdown()
+
+
+class Engine:
+    """Lanes on one directory: some for reading, one for inserts and definitions, one to stop statements."""
+
+    def __init__(self, path: Path, *, readers: int = 4, writers: int = 1) -> None:
+        self.lock = lock_directory(path)
+        self.control = Lane(path / "engine", "control")
+        self.writers = [Lane(path / "engine", f"writer-{n}") for n in range(writers)]
+        self.readers = [Lane(path / "engine", f"reader-{n}") for n in range(readers)]
+        self.table_functions = self.control.pool.submit(self.control.connection.table_functions).result()
+        self.closing = threading.Event()
+
+    def close(self) -> None:
+        """Finish what runs, close all, free the directory."""
+        self.closing.set()
+        for lane in (*self.readers, *self.writers, self.control):
+            lane.close()
+        self.lock.close()
