@@ -142,7 +142,7 @@ class Supervisor:
                 if now >= next_chore:
                     next_chore = now + every
                     self._restart(chore())
-                caught = signal.sigtimedwait(_SIGNALS, self._patience(now))
+                caught = signal.sigtimedwait(_SIGNALS, self._patience(now, next_chore))
                 if caught is not None and caught.si_signo != signal.SIGCHLD:
                     _LOG.info("stopping on %s", signal.Signals(caught.si_signo).name)
                     return
@@ -171,12 +171,12 @@ class Supervisor:
             _LOG.error("%s cannot be started: %s", child.part.name, error)
             child.due = now + LONGEST_DELAY
 
-    def _patience(self, now: float) -> float:
+    def _patience(self, now: float, next_chore: float) -> float:
         """Give the seconds until there is something to do without a signal."""
         if any(child.process is not None and not child.ready for child in self._children.values()):
             return READY_LOOK
         dues = [child.due - now for child in self._children.values() if child.process is None]
-        return max(0.01, min([IDLE_LOOK, *dues]))
+        return max(0.01, min([IDLE_LOOK, next_chore - now, *dues]))
 
     def _restart(self, names: Sequence[str]) -> None:
         for name in names:

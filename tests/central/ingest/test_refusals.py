@@ -222,6 +222,21 @@ def test_overlapping_ranges(node: Any, enrol: Enrol) -> None:
     node.counted("batch_overlap", agent.id)
 
 
+@pytest.mark.slow
+def test_a_connection_that_says_nothing_and_a_head_that_never_ends_are_closed(node: Any, enrol: Enrol) -> None:
+    agent = enrol()
+    context = node.context(agent.certificate)
+    for sent in (b"", b"GET /agent/v1/ping HTTP/1.1\r\nx: "):
+        with (
+            socket.create_connection(("127.0.0.1", node.port)) as plain,
+            context.wrap_socket(plain, server_hostname="localhost") as connection,
+        ):
+            connection.settimeout(20)
+            connection.sendall(sent)
+            assert _receive(connection) == b""
+    node.counted("request_slow", agent.id, at_least=2)
+
+
 def test_what_is_no_http_is_answered_and_closed(node: Any) -> None:
     with (
         socket.create_connection(("127.0.0.1", node.port)) as plain,

@@ -21,7 +21,7 @@ def send_rate(*, waiting: int, drained: float, senders: int) -> int:
     if waiting <= FREE:
         return 0
     depth = min(1.0, (waiting - FREE) / (DEEP - FREE))
-    return max(LEAST, int(drained * (1.0 - 0.9 * depth) / max(1, senders)))
+    return max(LEAST, round(drained * (1.0 - 0.9 * depth) / max(1, senders)))
 
 
 class DrainMeter:
