@@ -126,8 +126,7 @@ class Endpoint:
         rng = self.rng
         kind, word = rng.randrange(8), f"{rng.getrandbits(32):08x}"
         return (
-            " --type=renderer --lang=en-US --device-scale-factor=1 --num-raster-threads=4"
-            f" --renderer-client-id={rng.randrange(99_999)} --field-trial-handle={rng.randrange(10**17)}",
+            f" --type=renderer --lang=en-US --num-raster-threads=4 --field-trial-handle={rng.randrange(10**17)}",
             " -k netsvcs -p -s " + rng.choice(["wuauserv", "BITS", "Schedule"]),
             f' /c "C:\\Users\\u{rng.randrange(3000)}\\run_{word}.bat" >> "C:\\logs\\x.log" 2>&1',
             f' -NoProfile -Command "& {{Get-Item C:\\t\\{word}.txt | Select Name}}"',

@@ -21,7 +21,7 @@ def main() -> int:
     """Serve DIR/store until SIGTERM; 1 with a sentence when it cannot."""
     parser = argparse.ArgumentParser(prog="vedette.store.server")
     parser.add_argument("--data", type=Path, required=True, help="the Central Node's directory")
-    parser.add_argument("--port", type=int, default=0, help="on 127.0.0.1; 0 = any, see DIR/run/store-port")
+    parser.add_argument("--port", type=int, default=0, help="on 127.0.0.1; 0 = any, see DIR/run/store.ready")
     parser.add_argument("--readers", type=int, default=4, help="queries that may run at once")
     given = parser.parse_args()
     logs.setup("store")
@@ -33,7 +33,7 @@ def main() -> int:
 
 
 def serve(data: Path, *, port: int, readers: int) -> int:
-    """Open the store under `data` and answer requests; writes run/store-password and run/store-port."""
+    """Open the store under `data` and answer requests; writes run/store-password and run/store.ready."""
     os.environ["TZ"] = "UTC"
     temporary, run = data / "store" / "tmp", data / "run"
     for folder in (temporary, run):
@@ -42,13 +42,14 @@ def serve(data: Path, *, port: int, readers: int) -> int:
     from vedette.store.server.engine import Engine
 
     engine = Engine(data / "store", readers=readers)
+    engine.prepare()
     # The protocol is named because asyncio turns Nagle's delay off only then (40 ms a query otherwise).
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))
     password = secrets.token_urlsafe(32)
     write_atomic(run / "store-password", password.encode(), mode=0o600)
-    write_atomic(run / "store-port", str(listener.getsockname()[1]).encode(), mode=0o600)
+    write_atomic(run / "store.ready", b"%d\n" % listener.getsockname()[1], mode=0o600)
     log.info("serving port=%d data=%s", listener.getsockname()[1], data / "store")
     _serve(engine, password, listener)
     return 0
@@ -68,7 +69,7 @@ def _serve(engine: object, password: str, listener: socket.socket) -> None:
         access_log=False,
         http="httptools",
         lifespan="on",
-        timeout_graceful_shutdown=30,
+        timeout_graceful_shutdown=2,
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn sends the signal again once it has stopped

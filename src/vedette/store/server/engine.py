@@ -8,13 +8,13 @@ import fcntl
 import os
 import re
 import tempfile
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
 from vedette.runtime.errors import StoreError
+from vedette.store import event_table
 
 DATABASE = "vedette"
 """Not `default`: the engine's default database opens any path of the host as a table."""
@@ -100,7 +100,7 @@ class Connection:
 
     def stream(
         self, text: str, *, form: str, parameters: Mapping[str, str], settings: Mapping[str, str], tag: str
-    ) -> Iterator[bytes]:
+    ) -> Generator[bytes, None, None]:
         """Yield a result block by block; closing the generator cancels the query."""
         self._apply(settings)
         try:
@@ -127,6 +127,14 @@ class Connection:
         with _as_file(data) as path:
             done = self._run(f"{text} FROM INFILE {_quoted(path)}{clause} FORMAT {form}")
         return int(done.rows_written())
+
+    def prepare(self) -> None:
+        """Make the event table, or add what the table of an older version lacks."""
+        self._run(event_table.create_table())
+        columns = "SELECT name FROM system.columns WHERE table = {table:String} AND database = currentDatabase()"
+        present = self._run(columns, parameters={"table": event_table.TABLE}).bytes().decode()
+        if changes := event_table.add_columns(present.split()):
+            self._run(changes)
 
     def table_functions(self) -> frozenset[str]:
         """Lower-case names of all table functions of this engine."""
@@ -193,11 +201,13 @@ class Engine:
         self.writers = [Lane(path / "engine", f"writer-{n}") for n in range(writers)]
         self.readers = [Lane(path / "engine", f"reader-{n}") for n in range(readers)]
         self.table_functions = self.control.pool.submit(self.control.connection.table_functions).result()
-        self.closing = threading.Event()
+
+    def prepare(self) -> None:
+        """Make the event table, or add what the table of an older version lacks."""
+        self.writers[0].pool.submit(self.writers[0].connection.prepare).result()
 
     def close(self) -> None:
         """Finish what runs, close all, free the directory."""
-        self.closing.set()
         for lane in (*self.readers, *self.writers, self.control):
             lane.close()
         self.lock.close()

@@ -138,55 +138,64 @@ class Application:
         connection = lane.connection
         settings = {name: value for name, value in request.settings.items() if name != "readonly"}
         form = statement.format or request.format
+        do = Work(lane, lambda: self._kill(tag))
         if statement.verb is Verb.INSERT:
-            rows = await _on(
-                lane,
-                lambda: connection.insert(statement.text, form=form, data=request.data, settings=settings),
-            )
+            rows = await do(lambda: connection.insert(statement.text, form=form, data=request.data, settings=settings))
             await answer.whole(b"", summary={"written_rows": str(rows)})
-            return
-        if statement.verb is not Verb.SELECT or form not in STREAMED_FORMATS:
-            result = await _on(
-                lane,
+        elif statement.verb is not Verb.SELECT or form not in STREAMED_FORMATS:
+            result = await do(
                 lambda: connection.execute(
                     statement.text, form=form, parameters=request.parameters, settings=settings, tag=tag
-                ),
+                )
             )
             await answer.whole(result, form=form)
-            return
-        blocks = connection.stream(statement.text, form=form, parameters=request.parameters, settings=settings, tag=tag)
-        try:
-            await _send_blocks(lane, blocks, answer, form)
-        finally:
-            await _on(lane, blocks.close)  # type: ignore[attr-defined]
+        else:
+            blocks = connection.stream(
+                statement.text, form=form, parameters=request.parameters, settings=settings, tag=tag
+            )
+            try:
+                await _send_blocks(do, blocks, answer, form)
+            finally:
+                await do(blocks.close)
 
     async def _stop_when_gone(self, receive: Receive, tag: str) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
-        await _on(self._engine.control, lambda: self._engine.control.connection.kill(tag))
+        self._kill(tag)
+
+    def _kill(self, tag: str) -> None:
+        control = self._engine.control
+        control.pool.submit(control.connection.kill, tag)
 
 
-async def _send_blocks(lane: Lane, blocks: Iterator[bytes], answer: "Answer", form: str) -> None:
-    block = await _on(lane, lambda: next(blocks, None))  # errors before the first block get their own status
+class Work:
+    """Runs calls on a lane's thread; cancelled, it stops the statement and waits: a lane is never shared."""
+
+    def __init__(self, lane: Lane, stop: Callable[[], None]) -> None:
+        self._pool, self._stop = lane.pool, stop
+
+    async def __call__(self, call: Callable[[], T]) -> T:
+        """Run `call` and give what it gives."""
+        task = asyncio.wrap_future(self._pool.submit(call))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            self._stop()
+            await asyncio.wait([task])
+            raise
+
+
+async def _send_blocks(do: Work, blocks: Iterator[bytes], answer: "Answer", form: str) -> None:
+    block = await do(lambda: next(blocks, None))  # errors before the first block get their own status
     await answer.begin(form)
     try:
         while block is not None:
             await answer.block(block)
-            block = await _on(lane, lambda: next(blocks, None))
+            block = await do(lambda: next(blocks, None))
     except EngineError as error:
         await answer.break_off(str(error))
         return
     await answer.end()
-
-
-async def _on(lane: Lane, work: Callable[[], T]) -> T:
-    """Run `work` on the lane's thread; if we are cancelled, wait for its end: the lane must not be shared."""
-    task = asyncio.wrap_future(lane.pool.submit(work))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
 
 
 def _parse(query: str, body: bytes, headers: dict[str, str]) -> Request:

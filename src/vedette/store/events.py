@@ -1,0 +1,144 @@
+"""The event store as the other processes use it: ClickHouse SQL over HTTP, embedded or cluster alike."""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import clickhouse_connect
+import msgspec
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from vedette.runtime.errors import StoreError
+from vedette.store.event_table import TABLE
+
+USER = "vedette"
+"""The embedded store looks at the password only; a cluster needs a user of this name."""
+
+CONNECT_SECONDS, ANSWER_SECONDS = 5, 330
+"""How long to wait for a connection, and for any answer: above the longest time limit of a statement."""
+
+
+class EventStoreError(StoreError):
+    """The event store refused or cannot be reached; `code` is ClickHouse's number, 0 when it gave none."""
+
+    def __init__(self, problem: str, *, code: int = 0) -> None:
+        self.code = code
+        super().__init__(problem)
+
+
+class Parts(msgspec.Struct, frozen=True):
+    """What is on the disk of one day of a tenant."""
+
+    tenant: str
+    day: str
+    rows: int
+    size: int
+    """Bytes, with indexes."""
+    parts: int
+
+
+class EventStore:
+    """One store; may be used by several threads. Connects at the first use, again after `forget`.
+
+    Every method raises EventStoreError.
+    """
+
+    def __init__(self, url: str, password: str) -> None:
+        self._address = urlsplit(url)
+        self._password = password
+        self._lock = threading.Lock()
+        self._made: Any = None
+
+    def query(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
+    ) -> list[tuple[Any, ...]]:
+        """Give all rows. `settings`: limits of time, memory and rows; the statement cannot change anything."""
+        with _told():
+            result = self._client().query(sql, parameters=dict(parameters or {}), settings=_reading(settings))
+            return [tuple(row) for row in result.result_rows]
+
+    def stream(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
+    ) -> Iterator[tuple[Any, ...]]:
+        """Give rows as they come; memory stays bounded however many there are."""
+        with _told():
+            client = self._client()
+            with client.query_rows_stream(sql, parameters=dict(parameters or {}), settings=_reading(settings)) as rows:
+                for row in rows:
+                    yield tuple(row)
+
+    def insert(self, data: bytes, *, token: str, table: str = TABLE) -> None:
+        """Store an Arrow stream. The same token again stores nothing, whatever the data: never use one twice."""
+        settings = {"insert_deduplication_token": token, "max_partitions_per_insert_block": "0"}
+        with _told():
+            self._client().raw_insert(table, insert_block=data, fmt="ArrowStream", settings=settings)
+
+    def command(self, sql: str) -> None:
+        """Run a statement that changes definitions."""
+        with _told():
+            self._client().command(sql)
+
+    def columns(self, table: str = TABLE) -> Sequence[str]:
+        """Names of the columns that a table has."""
+        statement = "SELECT name FROM system.columns WHERE table = {table:String} AND database = currentDatabase()"
+        return [str(row[0]) for row in self.query(statement, {"table": table})]
+
+    def parts(self, table: str = TABLE) -> list[Parts]:
+        """Rows and bytes of each tenant and day, oldest first."""
+        return [Parts(*row) for row in self.query(_PARTS, {"table": table})]
+
+    def forget(self) -> None:
+        """Drop the connection: the store was restarted."""
+        with self._lock:
+            self._made = None
+
+    def _client(self) -> Any:
+        with self._lock:
+            if self._made is None:
+                self._made = clickhouse_connect.get_client(
+                    interface=self._address.scheme,
+                    host=self._address.hostname or "127.0.0.1",
+                    port=self._address.port or 8123,
+                    username=USER,
+                    password=self._password,
+                    compress=False,  # costs more than it saves on loopback
+                    autogenerate_session_id=False,  # a session serves one thread at a time
+                    form_encode_query_params=True,  # a pasted list of digests does not fit an address
+                    connect_timeout=CONNECT_SECONDS,
+                    send_receive_timeout=ANSWER_SECONDS,
+                )
+            return self._made
+
+
+_PARTS = """
+SELECT tupleElement(key, 1), tupleElement(key, 2), sum(rows), sum(bytes_on_disk), count()
+FROM (SELECT rows, bytes_on_disk, CAST(partition, 'Tuple(String, String)') AS key FROM system.parts
+      WHERE active AND table = {table:String} AND database = currentDatabase())
+GROUP BY key ORDER BY tupleElement(key, 2), tupleElement(key, 1)
+"""
+
+
+def _reading(settings: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {**(settings or {}), "readonly": 2}
+
+
+class _told:  # noqa: N801 - reads as the with statement it is made for
+    """Turns the client library's errors into ours."""
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, ClickHouseError):
+            code = getattr(error, "code", None) or 0
+            raise EventStoreError(f"the event store refused: {_sentence(str(error))}", code=code) from error
+        if isinstance(error, OSError):
+            raise EventStoreError(f"the event store cannot be reached: {error}") from error
+
+
+def _sentence(text: str) -> str:
+    """Cut the library's frame from an engine's message."""
+    start = text.find("DB::Exception:")
+    text = text[start + len("DB::Exception:") :] if start >= 0 else text
+    return text.partition(" (for url ")[0].strip()[:2000]
