@@ -58,7 +58,7 @@ class Inode(msgspec.Struct, gc=False):
 
 
 class Exec(Acted, gc=False):
-    """A program was started in the process. Paths are raw walks; see `walked_path`."""
+    """A program was started in the process. `path` and `directory` are raw walks; see `walked_path`."""
 
     inode: Inode
     capabilities: int
@@ -68,7 +68,7 @@ class Exec(Acted, gc=False):
     name: bytes
     tty: bytes
     args: list[bytes]
-    env: list[bytes]
+    env: bytes
     strings_length: int
 
 
@@ -174,7 +174,7 @@ def _fork(data: bytes, offset: int, _end: int) -> Record | None:
 def _exec(data: bytes, offset: int, end: int) -> Record | None:
     (k, f, _, at, start, pid, _, u, g, eu, eg, lo, se, ns, pa, ps,
      no, si, mo, ch, de, ge, mode, uid, gid, li,
-     capabilities, cgroup, arguments, variables, kept, total,
+     capabilities, cgroup, arguments, _, kept, total,
      path, directory, name, _, tty) = _EXEC.unpack_from(data, offset)  # fmt: skip
     a = offset + _EXEC.size
     b = a + path
@@ -182,14 +182,13 @@ def _exec(data: bytes, offset: int, end: int) -> Record | None:
     d = c + name
     if d + kept > end:
         return None
-    # Text ends at its NUL; the last may be cut.
-    texts = data[d : d + kept].split(b"\0") if kept else []
-    if texts and not texts[-1]:
-        texts.pop()
+    # Arguments, each ended by NUL, then the environment in one; the last text may be cut.
+    args = data[d : d + kept].split(b"\0", min(arguments, kept)) if kept else []
+    env = args.pop() if len(args) > arguments else b""
     return Exec(
         k, f, at, start, pid, (u, g, eu, eg, lo), se, ns, pa, ps, Inode(no, si, mo, ch, de, ge, mode, uid, gid, li),
         capabilities, cgroup, data[a:b], data[b:c], data[c:d].rstrip(b"\0"), tty.partition(b"\0")[0],
-        texts[:arguments], texts[arguments : arguments + variables], total,
+        args, env, total,
     )  # fmt: skip
 
 

@@ -300,7 +300,7 @@ static __always_inline __u32 put_name(struct scratch *s, __u32 at, const char *n
 SEC("tracepoint")
 int path_changed(struct trace_event_raw_sys_exit *call)
 {
-	__u64 id = call->id;
+	__u32 id = call->id; /* the kernel fills only the lower half */
 	if (call->ret != 0 || id >= CALLS)
 		return 0;
 	struct task_struct *task = bpf_get_current_task_btf();

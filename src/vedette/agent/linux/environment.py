@@ -1,0 +1,37 @@
+"""The environment of a process as a map, without the values of secrets."""
+
+import fnmatch
+import re
+
+from vedette.probes.records import text
+
+REDACTED = "<redacted>"
+KEPT = 512
+
+
+class Environments:
+    """Makes one shared map for each distinct environment: most processes inherit theirs unchanged."""
+
+    def __init__(self, redact: tuple[str, ...], *, keep: bool = True) -> None:
+        self._keep = keep
+        self._secret = re.compile("|".join(fnmatch.translate(name.lower()) for name in redact) or r"(?!)")
+        self._known: dict[bytes, dict[str, str]] = {}
+
+    def of(self, raw: bytes) -> dict[str, str] | None:
+        """Give the map of `raw` (`NAME=value` texts, each ended by NUL); None when environments are not kept."""
+        if not self._keep:
+            return None
+        known = self._known.get(raw)
+        if known is None:
+            if len(self._known) >= KEPT:
+                self._known.clear()
+            known = self._known[raw] = self._parse(raw)
+        return known
+
+    def _parse(self, raw: bytes) -> dict[str, str]:
+        variables = {}
+        for entry in text(raw).split("\0"):
+            name, separator, value = entry.partition("=")
+            if separator and name:
+                variables[name] = REDACTED if self._secret.match(name.lower()) else value
+        return variables

@@ -1,0 +1,360 @@
+"""Records about files -> file_create, file_change, module_load.
+
+A created file is reported when it is first closed, with its digests and final size; a file that existed is
+reported as written when it is closed. Both wait a bounded time.
+"""
+
+import re
+from collections import deque
+from collections.abc import Callable
+from fnmatch import translate
+from typing import TypeVar
+
+import msgspec
+
+from vedette.agent.linux.files import full_path
+from vedette.agent.linux.hashing import Content, Version, version_of
+from vedette.agent.linux.lookups import DELETED, LONGEST, Answer, Ticket
+from vedette.agent.linux.processes import Image
+from vedette.agent.linux.sources.model import Model
+from vedette.agent.linux.sources.process_events import ProcessEvents
+from vedette.probes.records import (
+    CHANGE,
+    LAST,
+    LINK,
+    PATH_CUT,
+    RENAME,
+    UNLINK,
+    Acted,
+    FileAct,
+    PathAct,
+    joined_path,
+    walked_path,
+)
+from vedette.schema.entities import File, Process, Session, User
+from vedette.schema.events.files import FileChange, FileCreate, ModuleLoad
+
+REMOVE_DIRECTORY = 0x200  # AT_REMOVEDIR
+RECENT = 4096
+"""Files whose last content is remembered under their name, for a rename or deletion that follows."""
+OPEN = Content(status="open")
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Creation(msgspec.Struct, gc=False):
+    """A file that was made and is not closed yet."""
+
+    record: FileAct
+    image: Image
+    session: Session | None
+    folder: str
+    name: str
+    path: str
+    deadline: int
+
+
+class Wanted(msgspec.Struct, gc=False):
+    """A file that is being looked at; it may get another name, or vanish, meanwhile."""
+
+    path: str
+    answers: list[Answer]
+    ticket: Ticket | None = None
+    moved: bytes = b""
+    """Where it can be found now, after it was looked for under its old name."""
+
+
+class FileEvents:
+    """Translates what happens to files. One thread uses it."""
+
+    def __init__(self, model: Model, processes: ProcessEvents, *, exclude: tuple[str, ...]) -> None:
+        self._model, self._processes = model, processes
+        self._excluded = re.compile("|".join(map(translate, exclude)) or r"(?!)")
+        self._excludes = bool(exclude)
+        self._open: dict[tuple[int, int], Creation] = {}
+        self._order: deque[Creation] = deque()
+        self._wanted: dict[str, Wanted] = {}
+        self._recent: dict[str, Content] = {}
+        self._written: dict[tuple[int, int], Version] = {}
+
+    # ------------------------------------------------------------------------------------- open files
+
+    def create(self, record: FileAct) -> None:
+        """Begin to wait for the end of writing."""
+        folder, name = self._model.names.of_walk(record.path, cut=bool(record.flags & PATH_CUT))
+        path = full_path(folder, name)
+        if self._excludes and self._excluded.match(path):
+            return
+        image, session = self._actor(record)
+        creation = Creation(record, image, session, folder, name, path, record.time + LONGEST)
+        former = self._open.get((record.inode.device, record.inode.number))
+        if former is not None:
+            self._give_up(former)
+        self._open[record.inode.device, record.inode.number] = creation
+        self._order.append(creation)
+
+    def close(self, record: FileAct) -> None:
+        """Report a creation whose file is written, or a write to a file that existed."""
+        inode = record.inode
+        creation = self._open.get((inode.device, inode.number))
+        if not record.flags & LAST:
+            return  # somebody else has it open, a mapping perhaps: the deadline decides
+        if creation is not None:
+            del self._open[inode.device, inode.number]
+            self._created(creation, record)
+        elif inode.links:
+            self._wrote(record)
+
+    def mapped(self, record: FileAct) -> None:
+        """Report the load of a shared object."""
+        model, version = self._model, version_of(record.inode)
+        image, session = self._actor(record)
+        time, user = model.clock.micros(record.time), model.accounts.user(record.ids)
+        file = model.files.shared(record.path, version)
+        process = image.process
+        if file is not None and process is not None:
+            model.emit(ModuleLoad(time=time, user=user, session=session, process=process, file=file))
+            return
+        folder, name = model.names.of_walk(record.path, cut=bool(record.flags & PATH_CUT))
+
+        def loaded(content: Content) -> None:
+            module = model.files.shared(record.path, version)
+            if module is None:
+                module = model.files.of_content(folder, name, content, record.inode)
+                if content.status in (None, "too_large"):
+                    model.files.share(record.path, version, module)
+            _emit_load(module)
+
+        def _emit_load(module: File) -> None:
+            image.when_ready(
+                lambda ready: model.emit(ModuleLoad(time=time, user=user, session=session, process=ready, file=module))
+            )
+
+        if file is not None:
+            _emit_load(file)
+        else:
+            self._content(record, loaded)
+
+    def attributes(self, record: FileAct) -> None:
+        """Report a change of mode or owner through a descriptor; that of a file being made belongs to its making."""
+        inode = record.inode
+        if (inode.device, inode.number) in self._open:
+            return
+        folder, name = self._model.names.of_walk(record.path, cut=bool(record.flags & PATH_CUT))
+        content = Content(
+            size=inode.size,
+            created=None,
+            modified=inode.modified // 1000,
+            mode=inode.mode,
+            uid=inode.uid,
+            gid=inode.gid,
+        )
+        self._change(record, folder, name, content, operation="attributes")
+
+    def tick(self, now: int) -> None:
+        """Report creations whose file stays open. `now` in nanoseconds since boot."""
+        order = self._order
+        while order:
+            creation = order[0]
+            inode = creation.record.inode
+            key = (inode.device, inode.number)
+            waits = self._open.get(key) is creation
+            if waits and creation.deadline > now and len(self._open) < RECENT:
+                return
+            order.popleft()
+            if waits:
+                del self._open[key]
+                self._give_up(creation)
+
+    # ------------------------------------------------------------------------------------------ names
+
+    def path(self, record: PathAct) -> None:
+        """Translate what was done by name."""
+        operation = record.operation
+        model = self._model
+        target = operation in _WITH_NEW_NAME
+        base, raw = (record.new_base, record.new_name) if target else (record.base, record.name)
+        if not raw:
+            return
+        folder, name = model.names.of_name(base, raw)
+        path = full_path(folder, name)
+        if self._excludes and self._excluded.match(path):
+            return
+        if operation == UNLINK:
+            self._deleted(record, folder, name, path)
+        elif operation == RENAME:
+            self._renamed(record, folder, name, path)
+        elif operation == CHANGE:
+            self._look(
+                record, path, lambda content: self._change(record, folder, name, content, operation="attributes")
+            )
+        else:
+            self._look(record, path, lambda content: self._create_event(record, folder, name, content))
+
+    def _deleted(self, record: PathAct, folder: str, name: str, path: str) -> None:
+        wanted = self._wanted.pop(path, None)
+        if wanted is not None and wanted.ticket is not None:
+            wanted.moved = b""
+            self._model.lookups.settle(wanted.ticket, DELETED)
+        content = self._recent.pop(path, None) or _NOTHING
+        if record.argument & REMOVE_DIRECTORY:
+            content = _DIRECTORY
+        self._change(record, folder, name, content, operation="delete")
+
+    def _renamed(self, record: PathAct, folder: str, name: str, path: str) -> None:
+        previous = full_path(*self._model.names.of_name(record.base, record.name))
+        opened = self._model.reachable(record, joined_path(record.new_base, record.new_name))
+
+        def renamed(content: Content) -> None:
+            self._change(record, folder, name, content, operation="rename", previous=previous)
+
+        recent = self._recent.pop(previous, None)
+        if recent is not None:
+            self._learn(path, recent)
+            renamed(recent)
+            return
+        wanted = self._wanted.pop(previous, None)
+        if wanted is None:
+            self._look(record, path, renamed)
+            return
+        # It is being looked at under its old name: one look serves both events.
+        self._wanted[path] = wanted
+        wanted.path, wanted.moved = path, opened
+        wanted.answers.append(renamed)
+
+    # ------------------------------------------------------------------------------------------ inside
+
+    def _actor(self, record: Acted) -> tuple[Image, Session | None]:
+        life = self._processes.life(record)
+        if not life.seen:
+            self._processes.report(life)
+        return self._processes.image_of(life, record.time), life.session
+
+    def _created(self, creation: Creation, closed: FileAct) -> None:
+        def done(content: Content) -> None:
+            self._emit_creation(creation, content, closed)
+
+        if not closed.inode.links:
+            done(DELETED)
+        else:
+            self._content(closed, done)
+
+    def _give_up(self, creation: Creation) -> None:
+        self._emit_creation(creation, OPEN, creation.record)
+
+    def _emit_creation(self, creation: Creation, content: Content, closed: FileAct) -> None:
+        model, record = self._model, creation.record
+        file = model.files.of_content(creation.folder, creation.name, content, closed.inode)
+        time, user = model.clock.micros(record.time), model.accounts.user(record.ids)
+        process = creation.image.process
+        if process is not None:
+            model.emit(FileCreate(time=time, user=user, session=creation.session, process=process, file=file))
+            return
+        creation.image.when_ready(
+            lambda ready: model.emit(
+                FileCreate(time=time, user=user, session=creation.session, process=ready, file=file)
+            )
+        )
+
+    def _create_event(self, record: PathAct, folder: str, name: str, content: Content) -> None:
+        file = self._model.files.of_content(folder, name, content)
+        self._with_process(
+            record,
+            lambda time, user, session, process: FileCreate(
+                time=time, user=user, session=session, process=process, file=file
+            ),
+        )
+
+    def _wrote(self, record: FileAct) -> None:
+        inode, model = record.inode, self._model
+        folder, name = model.names.of_walk(record.path, cut=bool(record.flags & PATH_CUT))
+        if self._excludes and self._excluded.match(full_path(folder, name)):
+            return
+        version, key = version_of(inode), (inode.device, inode.number)
+        if self._written.get(key) == version or model.clock.since_boot(inode.changed) < record.start:
+            return  # opened for writing, but not written: the time of change is from before
+        _keep(self._written, key, version)
+        self._content(record, lambda content: self._change(record, folder, name, content, operation="write"))
+
+    def _content(self, record: FileAct, answer: Callable[[Content], None]) -> None:
+        """Have `answer` called with the content of an open file."""
+        model, version = self._model, version_of(record.inode)
+        path = full_path(*model.names.of_walk(record.path, cut=bool(record.flags & PATH_CUT)))
+        known = model.lookups.known(version)
+        if known is not None:
+            self._learn(path, known)
+            answer(known)
+            return
+
+        paths = (model.reachable(record, walked_path(record.path)),)
+        wanted = self._wanted[path] = Wanted(path, [answer])
+        self._want(wanted, paths, version, record.inode.modified)
+
+    def _want(self, wanted: Wanted, paths: tuple[bytes, ...], version: Version, modified: int) -> None:
+        def answered(content: Content) -> None:
+            moved, wanted.moved = wanted.moved, b""
+            if moved and content.status in ("deleted", "replaced"):
+                self._want(wanted, (moved,), version, modified)
+                return
+            if self._wanted.get(wanted.path) is wanted:
+                del self._wanted[wanted.path]
+            self._learn(wanted.path, content)
+            for answer in wanted.answers:
+                answer(content)
+
+        wanted.ticket = self._model.lookups.ask(paths, answered, version=version, modified=modified)
+
+    def _learn(self, path: str, content: Content) -> None:
+        if content.status is None:
+            _keep(self._recent, path, content)
+
+    def _look(self, record: PathAct, path: str, answer: Callable[[Content], None]) -> None:
+        """Have `answer` called with what is under a name now."""
+        base, name = (
+            (record.new_base, record.new_name) if record.operation in _WITH_NEW_NAME else (record.base, record.name)
+        )
+
+        def found(content: Content) -> None:
+            self._learn(path, content)
+            answer(content)
+
+        self._model.lookups.ask((self._model.reachable(record, joined_path(base, name)),), found)
+
+    def _change(
+        self, record: Acted, folder: str, name: str, content: Content, *, operation: str, previous: str = ""
+    ) -> None:
+        file = self._model.files.changed(folder, name, content, operation=operation, previous=previous)
+        self._with_process(
+            record,
+            lambda time, user, session, process: FileChange(
+                time=time, user=user, session=session, process=process, file=file
+            ),
+        )
+
+    def _with_process(
+        self,
+        record: Acted,
+        build: Callable[[int, User, Session | None, Process], FileCreate | FileChange],
+    ) -> None:
+        image, session = self._actor(record)
+        model = self._model
+        time, user = model.clock.micros(record.time), model.accounts.user(record.ids)
+        process = image.process
+        if process is not None:
+            model.emit(build(time, user, session, process))
+        else:
+            image.when_ready(lambda ready: model.emit(build(time, user, session, ready)))
+
+
+_WITH_NEW_NAME = (RENAME, 3, LINK)
+_NOTHING = Content()
+_DIRECTORY = Content(mode=0o040000)
+
+
+def _keep(table: dict[K, V], key: K, value: V) -> None:
+    """Remember, and forget the oldest eighth when there are too many."""
+    if len(table) >= RECENT:
+        for old in list(table)[: RECENT // 8]:
+            del table[old]
+    table[key] = value

@@ -1,0 +1,125 @@
+"""Makes the images of processes: from an exec record, from a fork, from /proc."""
+
+from typing import Any
+
+from vedette.agent.linux.capabilities import capability_names
+from vedette.agent.linux.hashing import Content, version_of
+from vedette.agent.linux.inventory import Found
+from vedette.agent.linux.processes import Image, Life
+from vedette.agent.linux.sources.model import Model
+from vedette.probes.records import (
+    DIRECTORY_CUT,
+    INTERPRETED,
+    PATH_CUT,
+    SECURE,
+    STRINGS_CUT,
+    Exec,
+    Inode,
+    text,
+    walked_path,
+)
+from vedette.schema.entities import Session
+
+SSH = "SSH_CONNECTION"
+"""Variable whose first word is the address from which an SSH session came; the user can forge it."""
+
+
+class Images:
+    """Fills in what a process is."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    def of_exec(self, record: Exec, life: Life) -> Image:
+        """Give the image of a program that has just been started in `life`; sets the session of the life."""
+        model = self._model
+        env = model.environments.of(record.env)
+        args = tuple(map(text, record.args))
+        facts = self._facts(life)
+        facts |= {
+            "command_line": " ".join(args),
+            "args": args,
+            "args_truncated": bool(record.flags & STRINGS_CUT),
+            "env": env,
+            "working_directory": text(walked_path(record.directory, cut=bool(record.flags & DIRECTORY_CUT))),
+            "kind": _kind(record),
+            "capabilities": capability_names(record.capabilities),
+            "mount_namespace": record.mount_namespace,
+            "container_id": model.containers.of(record.cgroup, record.pid),
+        }
+        life.session = self._session(record.session, record.ids[4], text(record.tty), env)
+        version = version_of(record.inode)
+        file = model.files.shared(record.path, version)
+        if file is not None:
+            facts["file"] = file
+            return Image(facts, since=record.time, started_by=life.parent)
+        image = Image(facts, since=record.time, started_by=life.parent, file_known=False)
+        paths = (model.reachable(record, walked_path(record.path)), b"/proc/%d/exe" % record.pid)
+        self._find_file(image, record.path, record.inode, paths, cut=bool(record.flags & PATH_CUT))
+        return image
+
+    def of_fork(self, life: Life) -> Image:
+        """Give the image of a process that runs the program of its parent."""
+        facts = self._facts(life)
+        facts["kind"] = "fork"
+        return Image(facts, since=life.start, started_by=life.parent, forked=True)
+
+    def of_found(self, found: Found, life: Life) -> Image:
+        """Give the image of a process that /proc told of; sets the session of the life."""
+        env = None if found.kernel_thread else self._model.environments.of(found.env)
+        life.session = self._session(found.session, found.ids[4], "", env)
+        args = tuple(map(text, found.args))
+        facts = self._facts(life)
+        facts |= {
+            "command_line": " ".join(args) if args else f"[{text(found.name)}]",
+            "args": args,
+            "args_truncated": found.cut,
+            "env": env,
+            "working_directory": text(found.directory) or None,
+            "kind": "kernel_thread" if found.kernel_thread else "exec",
+            "capabilities": capability_names(found.capabilities),
+            "mount_namespace": found.mount_namespace or None,
+        }
+        inode = found.inode
+        image = Image(facts, since=life.start, started_by=life.parent, file_known=inode is None)
+        if inode is not None:
+            walk = b"".join(name + b"\0" for name in reversed(found.path.split(b"/")[1:]))
+            self._find_file(image, walk, inode, (b"/proc/%d/exe" % found.pid, found.path))
+        return image
+
+    def _facts(self, life: Life) -> dict[str, Any]:
+        return {
+            "entity_id": life.entity_id,
+            "pid": life.pid,
+            "start_time": self._model.clock.micros(life.started),
+        }
+
+    def _session(self, number: int, login: int, tty: str, env: dict[str, str] | None) -> Session | None:
+        remote = env.get(SSH, "").partition(" ")[0] if env else ""
+        return self._model.accounts.session(number, login, tty, remote)
+
+    def _find_file(
+        self, image: Image, walk: bytes, inode: Inode, paths: tuple[bytes, ...], *, cut: bool = False
+    ) -> None:
+        model, version = self._model, version_of(inode)
+        folder, name = model.names.of_walk(walk, cut=cut)
+
+        def found(content: Content) -> None:
+            file = model.files.of_content(folder, name, content, inode)
+            if content.status is None or content.status == "too_large":
+                model.files.share(walk, version, file)
+            image.set_file(file)
+
+        known = model.lookups.known(version)
+        if known is not None:
+            found(known)
+        else:
+            model.lookups.ask(paths, found, version=version, modified=inode.modified)
+
+
+def _kind(record: Exec) -> str:
+    if record.inode.links == 0 or record.path.startswith(b"memfd:"):
+        return "memory"
+    if record.flags & SECURE and record.inode.mode & 0o6000:
+        return "setuid"
+    return "interpreted" if record.flags & INTERPRETED else "exec"
