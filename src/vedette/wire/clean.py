@@ -14,9 +14,13 @@ from vedette.wire.layout import Kind, Layout
 S = TypeVar("S", bound=msgspec.Struct)
 
 
-def clean(layout: Layout, struct: S, seen: dict[int, Any]) -> S:
-    """Give `struct` with every value within the limits; `seen` (id -> result) keeps shared entities shared."""
-    known = seen.get(id(struct))
+def clean(layout: Layout, struct: S, seen: dict[tuple[int, int], Any]) -> S:
+    """Give what the layout sends of `struct`, every value within the limits.
+
+    `seen` (ids of layout and struct -> result) keeps shared entities shared.
+    """
+    key = (id(layout), id(struct))
+    known = seen.get(key)
     if known is not None:
         return known  # type: ignore[no-any-return] # what was put in for this very object
     changes: dict[str, Any] = {}
@@ -28,7 +32,7 @@ def clean(layout: Layout, struct: S, seen: dict[int, Any]) -> S:
         entity = getattr(struct, name, None)
         changes[name] = clean(below, entity, seen) if isinstance(entity, msgspec.Struct) else None
     result: S = layout.struct(**changes)  # type: ignore[assignment] # the class that the layout is of
-    seen[id(struct)] = result
+    seen[key] = result
     return result
 
 

@@ -1,7 +1,10 @@
 """Which columns an event type has: derived once from its struct, by the path of attributes joined with dots."""
 
+from collections.abc import Callable
 from enum import Enum, auto
 from functools import cache
+from operator import attrgetter
+from typing import Any
 
 import msgspec
 from msgspec import inspect
@@ -24,7 +27,7 @@ class Kind(Enum):
 
 
 class Leaf(msgspec.Struct, frozen=True):
-    """One column; `position` is that of its attribute in the struct."""
+    """One column; `position` is that of its attribute in the layout."""
 
     position: int
     column: str
@@ -32,10 +35,12 @@ class Leaf(msgspec.Struct, frozen=True):
 
 
 class Layout(msgspec.Struct, frozen=True):
-    """A struct's attributes: the leaves, and the entities below it."""
+    """Those attributes of a struct that an event type sends: the leaves, and the entities below it."""
 
     struct: type[msgspec.Struct]
     attributes: tuple[str, ...]
+    fetch: Callable[[Any], tuple[Any, ...]]
+    """Gives the values of `attributes`."""
     leaves: tuple[Leaf, ...]
     entities: tuple[tuple[int, "Layout"], ...]
     """Position of the attribute, and what is in it."""
@@ -57,20 +62,32 @@ def tag_of(event_type: type[Event]) -> str:
 
 
 def _layout(kind: inspect.StructType, prefix: str, event: str) -> Layout:
+    names: list[str] = []
     leaves: list[Leaf] = []
     entities: list[tuple[int, Layout]] = []
-    for position, field in enumerate(kind.fields):
+    for field in kind.fields:
         inner, spread = _inner(field.type)
+        column = f"{prefix or 'event.'}{field.name}"
         if isinstance(inner, inspect.StructType):
             below = _layout(inner, f"{prefix}{field.name}.", event)
-            if below.leaves or below.entities:
-                entities.append((position, below))
+            if not below.attributes:
+                continue
+            entities.append((len(names), below))
+        elif event in ONLY_IN.get(column, (event,)):
+            leaves.append(Leaf(len(names), column, Kind.SPREAD if spread else _kind_of(inner, column)))
+        else:
             continue
-        column = f"{prefix or 'event.'}{field.name}"
-        if event in ONLY_IN.get(column, (event,)):
-            leaves.append(Leaf(position, column, Kind.SPREAD if spread else _kind_of(inner, column)))
-    names = tuple(field.name for field in kind.fields)
-    return Layout(kind.cls, names, tuple(leaves), tuple(entities))
+        names.append(field.name)
+    return Layout(kind.cls, tuple(names), _fetch(kind.cls, names), tuple(leaves), tuple(entities))
+
+
+def _fetch(struct: type[msgspec.Struct], names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
+    if tuple(names) == struct.__struct_fields__:
+        return msgspec.structs.astuple
+    if len(names) == 1:
+        only = attrgetter(names[0])
+        return lambda one: (only(one),)
+    return attrgetter(*names) if names else lambda _one: ()
 
 
 def _inner(kind: inspect.Type) -> tuple[inspect.Type, bool]:
