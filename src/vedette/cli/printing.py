@@ -1,15 +1,18 @@
 """Tables for people, JSON lines for programs. Text from hosts is shown with control characters escaped."""
 
 import datetime as dt
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
 import msgspec
 
-_WIDE = 200
-"""Columns of text when the output is no terminal: nothing is cut then."""
+_WIDE = 1_000_000
+"""Columns when the output is no terminal: nothing is folded then."""
+_NARROWEST = 30
 
 
 def json_line(value: object) -> None:
@@ -49,28 +52,35 @@ def visible(text: str) -> str:
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
-def table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]], *, last: str = "") -> None:
-    """Print rows as a table; `columns` is key -> heading. Only the column `last` may wrap."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print rows as a table; `columns` is key -> heading. Nothing is cut: a digest must survive copying.
 
-    width = None if sys.stdout.isatty() else _width(columns, rows)
-    console = Console(width=width, highlight=False, soft_wrap=False, emoji=False, markup=False)
-    grid = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    for key, heading in columns.items():
-        wraps = key == last
-        number = bool(rows) and all(isinstance(row.get(key), int) for row in rows)
-        grid.add_column(
-            heading,
-            no_wrap=not wraps,
-            overflow="fold",
-            justify="right" if number else "left",
-            ratio=1 if wraps else None,
-        )
-    for row in rows:
-        grid.add_row(*(Text(visible(cell(row.get(key)))) for key in columns))
-    console.print(grid)
+    On a terminal the last column folds at blanks to what room there is.
+    """
+    texts = [[visible(cell(row.get(key))) for key in columns] for row in rows]
+    headings = list(columns.values())
+    widths = [max(map(len, column)) for column in zip(headings, *texts, strict=True)]
+    right = [bool(rows) and all(isinstance(row.get(key), int) for row in rows) for key in columns]
+    room = max(_NARROWEST, terminal_width() - sum(widths[:-1]) - 2 * (len(widths) - 1))
+    click.secho(_aligned(headings, widths, right), bold=True)
+    for row in texts:
+        first, *more = textwrap.wrap(row[-1], room, break_on_hyphens=False, break_long_words=False) or [""]
+        click.echo(_aligned([*row[:-1], first], widths, right))
+        for part in more:
+            click.echo(" " * (sum(widths[:-1]) + 2 * (len(widths) - 1)) + part)
+
+
+def _aligned(texts: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    cells = (
+        text.rjust(width) if to_right else text.ljust(width)
+        for text, width, to_right in zip(texts, widths, right, strict=True)
+    )
+    return "  ".join(cells).rstrip()
+
+
+def terminal_width() -> int:
+    """Give the terminal's width; a pipe or a file gets whole lines."""
+    return shutil.get_terminal_size((120, 24)).columns if sys.stdout.isatty() else _WIDE
 
 
 def cell(value: Any) -> str:
@@ -84,11 +94,3 @@ def cell(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key}={cell(one)}" for key, one in value.items())
     return str(value)
-
-
-def _width(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> int:
-    """Give a width in which nothing wraps, for pipes and files."""
-    widest = [
-        max([len(heading), *(len(visible(cell(row.get(key)))) for row in rows)]) for key, heading in columns.items()
-    ]
-    return max(_WIDE, sum(widest) + 3 * len(widest))

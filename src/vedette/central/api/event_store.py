@@ -1,12 +1,10 @@
 """The event store as searches ask it. It restarts on its own; then the next search finds it again."""
 
-from typing import Any
-
 from vedette.central.layout import Layout
 from vedette.query.search import Ask, Rows
 from vedette.query.statement import Statement
 from vedette.runtime.errors import StoreError
-from vedette.store.events import EventStore
+from vedette.store.events import EventStore, EventStoreError
 
 
 def ask_of(layout: Layout) -> Ask:
@@ -24,8 +22,15 @@ class _Asking:
 
     def __call__(self, statement: Statement) -> Rows:
         """Run a statement."""
-        found: Any = self._connected().query(statement.sql, statement.parameters, statement.settings)
-        return [tuple(row) for row in found]
+        store = self._connected()
+        try:
+            return store.query(statement.sql, statement.parameters, statement.settings)
+        except EventStoreError as error:
+            if error.code:
+                raise
+            # Not an answer: the store was restarted under a connection that was kept.
+            store.forget()
+            return self._connected().query(statement.sql, statement.parameters, statement.settings)
 
     def _connected(self) -> EventStore:
         try:

@@ -141,7 +141,7 @@ def search_events(work: InWork, body: AskedEvents) -> FoundEvents:
     with searching(work, body.seconds) as search:
         answer = search.events(question, limit=body.limit, cursor=body.cursor or None, columns=wanted.columns)
         events = events_of(work, answer, wanted)
-        newest = None if events or body.cursor else _newest(work)
+    newest = None if events or body.cursor else _newest(work)
     return FoundEvents(events=events, cursor=answer.cursor, newest=newest, **_partial(work, question, answer))
 
 

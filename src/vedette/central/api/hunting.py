@@ -1,5 +1,6 @@
 """Asking the event store for people: parse, bound, run, and complete process starts with their ends."""
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -8,17 +9,15 @@ from vedette.central.api.problems import ProblemError
 from vedette.central.api.shape import Event, Wanted, event_of
 from vedette.central.api.work import Work
 from vedette.query import ast, hunt, kata
-from vedette.query.ast import Condition, Equals, Node, OneOf
-from vedette.query.search import Answer, Question, Search
-from vedette.query.statement import Limits, Window
-from vedette.runtime.clock import DAY
+from vedette.query.ast import Node
+from vedette.query.search import Answer, Ask, Rows, Search
+from vedette.query.statement import Limits, Statement, within
+from vedette.query.tree import ENDS, compile_ends
 from vedette.runtime.errors import StoreError
-from vedette.schema.dictionary import FIELDS
 
 LANGUAGES = {"hunt": hunt.parse, "kata": kata.parse}
-ENDS = ("process.end_time", "process.exit_code", "process.exit_signal")
-_JOIN_SECONDS = 5.0
-_LONGEST_LOOK = 31 * DAY
+_JOIN = Limits(seconds=5.0)
+_LOG = logging.getLogger(__name__)
 
 
 def parse(text: str, language: str, *, now: int) -> Node:
@@ -31,14 +30,32 @@ def parse(text: str, language: str, *, now: int) -> Node:
 @contextmanager
 def searching(work: Work, seconds: float | None = None) -> Iterator[Search]:
     """Take one of the few places for searches. Raises ProblemError 429 when all are taken."""
-    parts = work.parts
-    longest = parts.limits.search_seconds
-    if not parts.searching.acquire(timeout=2):
+    longest = work.parts.limits.search_seconds
+    with place(work):
+        yield Search(work.parts.events, time.monotonic, Limits(seconds=min(seconds or longest, longest)))
+
+
+@contextmanager
+def limited(work: Work) -> Iterator[Ask]:
+    """Take a place, and give what runs statements within the time of one search together."""
+    deadline = time.monotonic() + work.parts.limits.search_seconds
+
+    def ask(statement: Statement) -> Rows:
+        return work.parts.events(within(statement, Limits(seconds=max(0.01, deadline - time.monotonic()))))
+
+    with place(work):
+        yield ask
+
+
+@contextmanager
+def place(work: Work) -> Iterator[None]:
+    """Take one of the few places for searches."""
+    if not work.parts.searching.acquire(timeout=2):
         raise ProblemError("busy", 429, "too many searches run now", retry_after=2)
     try:
-        yield Search(parts.events, time.monotonic, Limits(seconds=min(seconds or longest, longest)))
+        yield
     finally:
-        parts.searching.release()
+        work.parts.searching.release()
 
 
 def events_of(work: Work, answer: Answer, wanted: Wanted) -> list[Event]:
@@ -57,29 +74,14 @@ def _join_ends(work: Work, events: Sequence[Event], rows: Sequence[Event], wante
     }
     if not starts:
         return
-    since = min(event["event.time"] for event in starts.values())
-    found = ends(work, list(starts), hosts=sorted({row["host.id"] for row in rows}), since=since)
-    for entity, end in found.items():
-        starts[entity].update({name: value for name, value in end.items() if wanted.has(name)})
-
-
-def ends(work: Work, entities: Sequence[str], *, hosts: Sequence[str], since: int) -> dict[str, Event]:
-    """Give end time, exit code and signal of those processes that have ended. Best effort within 5 s."""
-    node = ast.all_of(
-        Condition(FIELDS["event.type"], Equals("process_stop")),
-        Condition(FIELDS["host.id"], OneOf(tuple(hosts))),
-        Condition(FIELDS["process.entity_id"], OneOf(tuple(entities))),
-    )
-    question = Question(node, work.scope, Window(since, min(since + _LONGEST_LOOK, work.now + DAY)))
-    columns = ("process.entity_id", "event.time", *ENDS)
-    search = Search(work.parts.events, time.monotonic, Limits(seconds=_JOIN_SECONDS))
+    hosts = {row["host.id"] for row in rows}
+    statement = compile_ends(tuple(starts), work.scope, host_id=hosts.pop() if len(hosts) == 1 else None)
     try:
-        answer = search.events(question, limit=min(len(entities) + 10, 9_000), columns=columns)
-    except StoreError:
-        return {}
-    found: dict[str, Event] = {}
-    for row in answer.rows:
-        values = dict(zip(answer.columns, row, strict=True))
-        end = {name: values[name] for name in ENDS if values[name] is not None}
-        found[values["process.entity_id"]] = {"process.end_time": values["event.time"]} | end
-    return found
+        found = work.parts.events(within(statement, _JOIN))
+    except StoreError as error:
+        _LOG.warning("process ends are left out: %s", error)
+        return
+    for row in found:
+        end = dict(zip(statement.columns, row, strict=True))
+        entity = end.pop("process.entity_id")
+        starts[entity].update({name: value for name, value in end.items() if value is not None and wanted.has(name)})

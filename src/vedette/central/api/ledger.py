@@ -19,14 +19,13 @@ routes = Routes("ledger")
 _MOST_GAPS = 100
 _ADDED = (
     "sent", "received", "stored", "dead_lettered", "in_flight", "missing", "duplicates", "refused", "expired",
-    "unknown_fields", "clock_corrected",
+    "unknown_fields", "clock_corrected", "gaps_total",
 )  # fmt: skip
 
 
 class Gap(msgspec.Struct, frozen=True, kw_only=True):
-    """Sequence numbers of a stream that the agent has reported and the Central Node has not received."""
+    """Sequence numbers that the agent has given and the Central Node has not received; both ends included."""
 
-    epoch: str
     first: int
     last: int
 
@@ -37,7 +36,8 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
     `sent` = `received` + `missing`; `received` = `stored` + `dead_lettered` + `in_flight`. `missing` are
     numbers that the agent has given and the Central Node does not have: still in the agent's buffer
     (`spooled`), or gone from it (`expired`). `lost`: dropped in the agent before they had a number, by
-    type; `throttled`: held back by the agent on purpose.
+    type; `throttled`: held back by the agent on purpose. `gaps`: where the missing numbers are, oldest
+    first, at most 100 of `gaps_total`; for all streams together only their number.
     """
 
     epoch: str
@@ -58,10 +58,12 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
     lost: dict[str, int]
     unknown_fields: int
     clock_corrected: int
+    gaps_total: int
+    gaps: list[Gap]
 
 
 class HostLedger(msgspec.Struct, frozen=True, kw_only=True):
-    """One host's ledger. `gaps` are the oldest first, at most 100; `gaps_total` says how many there are."""
+    """One host's ledger: all its streams together, and each. A stream is one buffer file of the agent."""
 
     host: str
     hostname: str
@@ -69,8 +71,6 @@ class HostLedger(msgspec.Struct, frozen=True, kw_only=True):
     last_seen: int | None
     balance: Balance
     streams: list[Balance]
-    gaps: list[Gap]
-    gaps_total: int
 
 
 class LedgerReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +103,6 @@ def ledger_of_host(work: InWork, host: str) -> HostLedger:
 def of_host(streams: Sequence[Stream]) -> HostLedger:
     """Draw up the ledger of one host from its streams; there is at least one."""
     balances = [balance(stream) for stream in streams]
-    gaps = [gap for stream in streams for gap in gaps_of(stream)]
     newest = streams[-1]
     return HostLedger(
         host=newest.agent,
@@ -112,13 +111,12 @@ def of_host(streams: Sequence[Stream]) -> HostLedger:
         last_seen=newest.last_seen,
         balance=total(balances),
         streams=balances,
-        gaps=gaps[:_MOST_GAPS],
-        gaps_total=len(gaps),
     )
 
 
 def balance(stream: Stream) -> Balance:
     """Draw up one stream. The agent's word may lag behind what has arrived: then that counts as sent."""
+    gaps = gaps_of(stream)
     sent = max(stream.sent_last, stream.ranges[-1][1] if stream.ranges else 0)
     return Balance(
         epoch=stream.epoch,
@@ -139,6 +137,8 @@ def balance(stream: Stream) -> Balance:
         lost=stream.drops,
         unknown_fields=stream.unknown_fields,
         clock_corrected=stream.clock_corrected,
+        gaps_total=len(gaps),
+        gaps=gaps[:_MOST_GAPS],
     )
 
 
@@ -149,6 +149,7 @@ def total(balances: Sequence[Balance]) -> Balance:
     return msgspec.structs.replace(
         newest,
         epoch="",
+        gaps=[],
         first_seen=min(one.first_seen for one in balances),
         updated=max(one.updated for one in balances),
         throttled=_add_up(one.throttled for one in balances),
@@ -162,10 +163,10 @@ def gaps_of(stream: Stream) -> list[Gap]:
     gaps, following = [], 1
     for first, last in stream.ranges:
         if first > following:
-            gaps.append(Gap(epoch=stream.epoch, first=following, last=first - 1))
+            gaps.append(Gap(first=following, last=first - 1))
         following = last + 1
     if stream.sent_last >= following:
-        gaps.append(Gap(epoch=stream.epoch, first=following, last=stream.sent_last))
+        gaps.append(Gap(first=following, last=stream.sent_last))
     return gaps
 
 

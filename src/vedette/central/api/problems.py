@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from vedette.query.statement import LIMIT_CODES
 from vedette.runtime.errors import (
     AccessDenied,
     ConfigError,
@@ -108,6 +109,10 @@ def _refused(_request: Request, error: Exception) -> Response:
     problem = problem_of(error)
     if isinstance(error, StoreError):
         # What a database says of itself is for the log, not for the caller.
+        limit = LIMIT_CODES.get(getattr(error, "code", 0))
+        if limit:
+            detail = f"this met the limit of {limit}; ask for less: a shorter time, a narrower query"
+            return reply(ProblemError("limit", 503, detail).problem)
         _LOG.error("store refused: %s", error)
         problem = msgspec.structs.replace(problem, detail="the store cannot answer now; see the server's log")
         return reply(problem, {"Retry-After": "5"})
