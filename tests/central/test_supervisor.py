@@ -58,7 +58,7 @@ parts = msgspec.json.decode(sys.argv[2], type=list[supervisor.Part])
 layout = Layout(data)
 layout.create()
 lock = os.open(layout.lock, os.O_CREAT | os.O_RDWR)
-run = supervisor.Supervisor(layout, parts, inherited=lock, on_all_ready=lambda ports: print("ready", ports, flush=True))
+run = supervisor.Supervisor(layout, parts, inherited=lock, on_ready=lambda ports: print("ready", ports, flush=True))
 run.run(every=0.5 if "--chore" in sys.argv else 3600, chore=lambda: ["one"])
 print("stopped", flush=True)
 """

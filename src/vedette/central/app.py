@@ -36,6 +36,7 @@ class Overrides(msgspec.Struct, frozen=True, kw_only=True):
 def run(data: Path, overrides: Overrides) -> None:
     """Run a Central Node in `data` until SIGTERM or SIGINT. Raises VedetteError when it cannot begin."""
     logs.setup("central")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     layout = Layout(data)
     layout.create()
     chosen = _choose(load(layout), overrides)
@@ -43,12 +44,12 @@ def run(data: Path, overrides: Overrides) -> None:
     try:
         first = provision(layout, chosen, now=now())
 
-        def all_ready(ports: dict[str, int]) -> None:
-            url = _url(chosen.listen_api, ports["api"])
+        def ready(ports: dict[str, int]) -> None:
+            url = _url(chosen.listen_api, ports.get("api"))
             update_client_config(layout, url=url)
-            _announce(url, _url(chosen.listen_ingest, ports["ingest"]), layout, first)
+            _announce(url, _url(chosen.listen_ingest, ports.get("ingest")), layout, first)
 
-        supervisor = Supervisor(layout, _parts(chosen), inherited=lock, on_all_ready=all_ready)
+        supervisor = Supervisor(layout, _parts(chosen), inherited=lock, on_ready=ready)
         supervisor.run(every=RENEWAL_SECONDS, chore=lambda: _renew(layout))
     finally:
         os.close(lock)
@@ -125,9 +126,10 @@ def _renew(layout: Layout) -> tuple[str, ...]:
     return ("api",) if made else ()
 
 
-def _url(listen: str, port: int) -> str:
-    host = listen.rsplit(":", 1)[0]
-    return f"https://{'127.0.0.1' if host in {'0.0.0.0', '[::]', '::'} else host}:{port}"  # noqa: S104 - not bound
+def _url(listen: str, port: int | None) -> str:
+    """Give the URL for a part; `port` is None when it has not come up yet."""
+    host, _, asked = listen.rpartition(":")
+    return f"https://{'127.0.0.1' if host in {'0.0.0.0', '[::]', '::'} else host}:{port or asked}"  # noqa: S104 - not bound
 
 
 def _announce(api: str, ingest: str, layout: Layout, first: FirstStart | None) -> None:

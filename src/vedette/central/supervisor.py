@@ -24,6 +24,8 @@ SETTLED_SECONDS = 30.0
 """A child that ran so long starts again at once, however often it failed before."""
 STOP_SECONDS = 6.0
 """From SIGTERM to SIGKILL."""
+READY_SECONDS = 60.0
+"""After so long the operator is told what there is, even if a part still fails."""
 READY_LOOK = 0.1
 IDLE_LOOK = 5.0
 
@@ -119,12 +121,13 @@ class Supervisor:
     """Runs parts until SIGTERM or SIGINT."""
 
     def __init__(
-        self, layout: Layout, parts: Sequence[Part], *, inherited: int, on_all_ready: Callable[[dict[str, int]], None]
+        self, layout: Layout, parts: Sequence[Part], *, inherited: int, on_ready: Callable[[dict[str, int]], None]
     ) -> None:
         self._layout = layout
         self._children = {part.name: Child(part, layout, inherited) for part in parts}
-        self._on_all_ready = on_all_ready
-        self._all_ready = False
+        self._on_ready = on_ready
+        self._told = False
+        self._began = time.monotonic()
 
     @property
     def ports(self) -> dict[str, int]:
@@ -148,6 +151,8 @@ class Supervisor:
                     return
         finally:
             self._stop()
+            if not self._told:
+                self._on_ready(self.ports)
             signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
     def _step(self, now: float) -> None:
@@ -157,9 +162,12 @@ class Supervisor:
         for child in self._children.values():
             if child.process is None and now >= child.due and self._may_start(child):
                 self._start(child, now)
-        if not self._all_ready and all(child.ready for child in self._children.values()):
-            self._all_ready = True
-            self._on_all_ready(self.ports)
+        if not self._told and (self._is_ready() or now - self._began > READY_SECONDS):
+            self._told = True
+            self._on_ready(self.ports)
+
+    def _is_ready(self) -> bool:
+        return all(child.ready for child in self._children.values())
 
     def _may_start(self, child: Child) -> bool:
         return all(self._children[name].was_ready for name in child.part.after)
