@@ -236,7 +236,8 @@ class Buffer:
     def _give_back(self) -> None:
         spare = self._db.execute("PRAGMA freelist_count").fetchone()[0]
         if spare > 2 * _SPARE_PAGES:
-            self._db.execute(f"PRAGMA incremental_vacuum({spare - _SPARE_PAGES})").fetchall()
+            # `execute` would stop after the first page.
+            self._db.executescript(f"PRAGMA incremental_vacuum({spare - _SPARE_PAGES})")
 
     def _write(
         self,
