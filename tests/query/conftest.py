@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import clickhouse_connect
 import pyarrow as pa
 import pytest
 
 from vedette.query.statement import Statement
 from vedette.schema.access import RIGHTS, Role, Scope
 from vedette.schema.dictionary import FIELDS, Kind
-from vedette.store.columns import create_table, ipc_stream
+from vedette.store.columns import ipc_stream
+from vedette.store.event_table import create_table
+from vedette.store.events import EventStore
 
 NOW = 1_795_000_000_000_000
 """2026-11-18T11:06:40Z."""
@@ -86,24 +87,21 @@ def make_rows(count: int, seed: int = 7) -> list[Row]:
 
 @dataclass
 class Store:
-    """A client of the store process, and the rows in its table."""
+    """The event store as the Central Node uses it, and the rows in its table."""
 
-    client: Any
+    events: EventStore
     rows: list[Row]
 
     def ask(self, statement: Statement) -> list[tuple[Any, ...]]:
-        """Run a statement as the event store does: values bound by the server."""
-        found = self.client.query(
-            statement.sql, parameters=dict(statement.parameters), settings=dict(statement.settings)
-        )
-        return [tuple(row) for row in found.result_rows]
+        """Run a statement: values bound by the server."""
+        return self.events.query(statement.sql, statement.parameters, statement.settings)
 
     def insert(self, rows: list[Row]) -> None:
         """Add rows to the table."""
-        self.client.raw_insert("event", insert_block=ipc_stream(arrow(rows)), fmt="ArrowStream")
+        self.events.insert(ipc_stream(arrow(rows)), token=f"{len(rows)} {rows[0]}")
 
 
-_ARROW = {
+_ARROW: dict[Kind, Any] = {
     Kind.TEXT: pa.string(),
     Kind.INTEGER: pa.int64(),
     Kind.TIME: pa.timestamp("us", "UTC"),
@@ -139,12 +137,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     )
     try:
         port, password = _address(data / "run", process)
-        client = clickhouse_connect.get_client(host="127.0.0.1", port=port, password=password, compress=False)
-        client.command(create_table())
-        made = Store(client, make_rows(400))
+        made = Store(EventStore(f"http://127.0.0.1:{port}", password), make_rows(400))
+        made.events.command(create_table())
         made.insert(made.rows)
         yield made
-        client.close()
     finally:
         process.terminate()
         process.wait(20)
@@ -160,11 +156,11 @@ def _listening(file: Path) -> bool:
 
 def _address(run: Path, process: subprocess.Popen[bytes]) -> tuple[int, str]:
     deadline = time.monotonic() + 60
-    while not _listening(run / "store-port"):
+    while not _listening(run / "store.ready"):
         if process.poll() is not None or time.monotonic() > deadline:
             pytest.fail(f"the store process did not start (exit {process.poll()})")
         time.sleep(0.05)
-    return int((run / "store-port").read_text()), (run / "store-password").read_text()
+    return int((run / "store.ready").read_text()), (run / "store-password").read_text()
 
 
 @pytest.fixture

@@ -169,7 +169,7 @@ class Application:
 
 
 class Work:
-    """Runs calls on a lane's thread; cancelled, it stops the statement and waits: a lane is never shared."""
+    """Runs calls on a lane's thread; cancelled, it stops the statement and gives its end: a lane is never shared."""
 
     def __init__(self, lane: Lane, stop: Callable[[], None]) -> None:
         self._pool, self._stop = lane.pool, stop
@@ -182,7 +182,7 @@ class Work:
         except asyncio.CancelledError:
             self._stop()
             await asyncio.wait([task])
-            raise
+            return task.result()
 
 
 async def _send_blocks(do: Work, blocks: Iterator[bytes], answer: "Answer", form: str) -> None:

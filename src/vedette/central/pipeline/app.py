@@ -1,0 +1,73 @@
+"""Builds a pipeline process from its parts and runs it."""
+
+import gc
+import logging
+import signal
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from vedette.central.layout import Layout
+from vedette.central.pipeline.store_link import StoreLink
+from vedette.central.pipeline.worker import Folders, Links, Share, Worker
+from vedette.central.settings import load, state_url
+from vedette.runtime.clock import Clock, now
+from vedette.runtime.files import write_atomic
+from vedette.store.state import State, agents, ledger, open_state
+from vedette.store.state.ledger import StreamCount
+
+FORGET_SECONDS = 3600.0
+"""Between looks for settled segments that are gone from the spool."""
+
+log = logging.getLogger(__name__)
+
+
+class StateLink:
+    """What the pipeline asks the state and tells it. Raises StoreError."""
+
+    def __init__(self, state: State, spool: Path, *, clock: Clock) -> None:
+        self._state, self._spool, self._clock = state, spool, clock
+        self._tenants: dict[str, str] = {}
+        self._version = -1
+        self._forgot = time.monotonic()
+
+    def tenants(self) -> Mapping[str, str]:
+        """Tenants of all agents; read again when an agent was enrolled or moved."""
+        with self._state.read() as db:
+            version = agents.identity_version(db)
+            if version != self._version:
+                self._tenants = {identity.id: identity.tenant for identity in agents.identities(db)}
+                self._version = version
+        return self._tenants
+
+    def settle(self, number: int, counts: tuple[StreamCount, ...]) -> None:
+        """Count a segment in the ledger, once."""
+        with self._state.write() as db:
+            ledger.settle_segment(db, number, counts, now=self._clock())
+            if time.monotonic() - self._forgot > FORGET_SECONDS:
+                self._forgot = time.monotonic()
+                present = [int(path.stem) for path in self._spool.glob("*.seg")]
+                ledger.forget_segments(db, min([number, *present]))
+
+
+def run(data: Path, share: Share) -> None:
+    """Process segments until SIGTERM. Raises ConfigError or StoreError when it cannot begin."""
+    layout = Layout(data)
+    state = open_state(state_url(layout, load(layout)))
+    link = StateLink(state, layout.spool, clock=now)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    links = Links(tenants=link.tenants, insert=StoreLink(layout).insert, settle=link.settle)
+    layout.dead_letter.mkdir(mode=0o700, parents=True, exist_ok=True)
+    worker = Worker(Folders(layout.spool, layout.dead_letter), links, share, stop)
+    # A segment makes millions of short-lived objects without cycles; looking for some costs a tenth of the time.
+    gc.freeze()
+    gc.set_threshold(200_000, 50, 1000)
+    write_atomic(layout.ready(f"pipeline-{share.number}"), b"0\n")
+    log.info("pipeline share=%d of=%d", share.number, share.of)
+    try:
+        worker.run()
+    finally:
+        state.close()

@@ -1,0 +1,104 @@
+"""One segment's records -> rows to insert, dead letters, and counts for the ledger. Pure."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from vedette.central.pipeline.clock_rule import correct_times
+from vedette.central.pipeline.dead_letter import DeadLetter
+from vedette.runtime.errors import WireError
+from vedette.store.segment import Record
+from vedette.store.state.ledger import StreamCount
+from vedette.wire.batch import RawBatch, decode
+from vedette.wire.merge import KNOWN_TYPES, Arrival, Batch, merge
+from vedette.wire.values import Indices
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """What a segment gave."""
+
+    batch: Batch
+    letters: tuple[DeadLetter, ...]
+    counts: tuple[StreamCount, ...]
+
+
+class _Stream(NamedTuple):
+    agent: str
+    epoch: str
+
+
+def prepare(records: Sequence[Record], tenants: Mapping[str, str]) -> Prepared:
+    """Decode and join `records`; `tenants`: agent id -> tenant. Nothing an agent sent raises an error."""
+    arrivals: list[Arrival] = []
+    letters: list[DeadLetter] = []
+    for record in records:
+        tenant = tenants.get(record.agent)
+        batch = _decode(record, tenant)
+        if isinstance(batch, str) or tenant is None:
+            reason = batch if isinstance(batch, str) else ""
+            letters.append(DeadLetter(record, reason, events=record.count))
+            continue
+        if unknown := batch.types.keys() - KNOWN_TYPES:
+            events = sum(batch.types[name].rows for name in unknown)
+            letters.append(DeadLetter(record, "unknown event type", tuple(sorted(unknown)), events))
+        arrivals.append(
+            Arrival(batch=batch, host=record.agent, tenant=tenant, epoch=record.epoch, received=record.received)
+        )
+    joined = merge(arrivals)
+    corrected = correct_times(joined)
+    return Prepared(joined, tuple(letters), _counts(joined, arrivals, letters, corrected))
+
+
+def dead_counts(records: Sequence[Record]) -> tuple[StreamCount, ...]:
+    """Give the counts of records of which nothing is stored."""
+    events: Counter[_Stream] = Counter()
+    for record in records:
+        events[_Stream(record.agent, record.epoch)] += record.count
+    return tuple(StreamCount(agent=s.agent, epoch=s.epoch, dead_letter=count) for s, count in events.items())
+
+
+def _decode(record: Record, tenant: str | None) -> RawBatch | str:
+    """Give the batch, or why it cannot be stored."""
+    if tenant is None:
+        return "unknown agent"
+    try:
+        batch = decode(record.body)
+    except WireError as error:
+        return f"broken: {error}"
+    header = batch.header
+    stated = (header.agent, header.epoch, header.first, header.last)
+    if stated != (record.agent, record.epoch, record.first, record.last):
+        return "the batch's header is not that of its record"
+    return batch
+
+
+def _counts(
+    batch: Batch, arrivals: Sequence[Arrival], letters: Sequence[DeadLetter], corrected: Indices
+) -> tuple[StreamCount, ...]:
+    size = len(arrivals)
+    stored = np.bincount(batch.arrival, minlength=size).tolist()
+    extras = np.bincount(batch.arrival, weights=batch.extras, minlength=size).astype(int).tolist()
+    moved = np.bincount(batch.arrival[corrected], minlength=size).tolist()
+    dead: Counter[_Stream] = Counter()
+    totals: dict[_Stream, list[int]] = {}
+    for number, arrival in enumerate(arrivals):
+        total = totals.setdefault(_Stream(arrival.host, arrival.epoch), [0, 0, 0])
+        for place, of_arrivals in enumerate((stored, extras, moved)):
+            total[place] += of_arrivals[number]
+    nothing = [0, 0, 0]
+    for letter in letters:
+        dead[_Stream(letter.record.agent, letter.record.epoch)] += letter.events
+    return tuple(
+        StreamCount(
+            agent=stream.agent,
+            epoch=stream.epoch,
+            stored=totals.get(stream, nothing)[0],
+            unknown_fields=totals.get(stream, nothing)[1],
+            clock_corrected=totals.get(stream, nothing)[2],
+            dead_letter=dead[stream],
+        )
+        for stream in dict.fromkeys([*totals, *dead])
+    )

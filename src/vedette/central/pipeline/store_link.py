@@ -1,0 +1,37 @@
+"""The connection to the event store of this Central Node, found again when the store restarts."""
+
+from pathlib import Path
+
+from vedette.central.layout import Layout
+from vedette.runtime.errors import StoreError
+from vedette.store.events import EventStore, EventStoreError
+
+AUTHENTICATION_FAILED = 516
+
+
+class StoreLink:
+    """Inserts segments. After a failure the next insert reads the store's port and password again."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._port: Path = layout.ready("store")
+        self._password: Path = layout.store_password
+        self._store: EventStore | None = None
+
+    def insert(self, data: bytes, number: int) -> None:
+        """Insert an Arrow stream with the segment's number as its token. Raises StoreError."""
+        if self._store is None:
+            self._store = self._connect()
+        try:
+            self._store.insert(data, token=f"segment-{number}")
+        except EventStoreError as error:
+            if error.code in {0, AUTHENTICATION_FAILED}:
+                self._store = None
+            raise
+
+    def _connect(self) -> EventStore:
+        try:
+            port = int(self._port.read_bytes())
+            password = self._password.read_text(encoding="ascii").strip()
+        except (OSError, ValueError) as error:
+            raise StoreError("the event store has not started yet") from error
+        return EventStore(f"http://127.0.0.1:{port}", password)

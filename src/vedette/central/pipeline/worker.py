@@ -1,0 +1,202 @@
+"""The loop over sealed segments: one thread prepares the next segment while another stores the previous one."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from queue import Empty, Full, Queue
+from typing import TypeVar
+
+import msgspec
+
+from vedette.central.pipeline import dead_letter
+from vedette.central.pipeline.prepare import Prepared, dead_counts, prepare
+from vedette.runtime.errors import StoreError
+from vedette.store.columns import arrow_table, ipc_stream
+from vedette.store.segment import Record, scan
+from vedette.store.state.ledger import StreamCount
+
+POLL_SECONDS = 0.05
+"""Between looks at the spool while there is nothing to do."""
+FIRST_DELAY, LONGEST_DELAY = 0.2, 10.0
+"""Seconds between tries while the store, the state or the disk does not answer."""
+TRIES = 5
+"""Of a segment that the store refuses for its content; then it is set aside."""
+
+# ClickHouse numbers of what passes: no answer, time, busy, network, memory, disk, parts, cancelled, new password.
+_PASSING = frozenset({0, 159, 160, 202, 209, 210, 241, 243, 252, 319, 394, 516, 999})
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+class Folders(msgspec.Struct, frozen=True):
+    """Where segments come from, and where goes what cannot be stored."""
+
+    spool: Path
+    dead_letter: Path
+
+
+class Links(msgspec.Struct, frozen=True):
+    """What the worker asks of the state and the store; each raises StoreError."""
+
+    tenants: Callable[[], Mapping[str, str]]
+    """Agent id -> tenant, of all agents."""
+    insert: Callable[[bytes, int], None]
+    """Store an Arrow stream under a segment's number."""
+    settle: Callable[[int, tuple[StreamCount, ...]], None]
+    """Count a segment in the ledger, once."""
+
+
+class Share(msgspec.Struct, frozen=True):
+    """The segments whose number leaves `number` when divided by `of`."""
+
+    number: int
+    of: int
+
+    def has(self, segment: Path) -> bool:
+        """Whether a segment is of this share."""
+        return int(segment.stem) % self.of == self.number
+
+
+class _Ready(msgspec.Struct, frozen=True):
+    """A segment to store: `data` is empty when it has no rows, `poison` says why the segment is set aside."""
+
+    path: Path
+    data: bytes
+    counts: tuple[StreamCount, ...]
+    poison: str = ""
+
+
+class Worker:
+    """Processes the sealed segments of one share."""
+
+    def __init__(self, folders: Folders, links: Links, share: Share, stop: threading.Event) -> None:
+        self._folders, self._links, self._share, self._stop = folders, links, share, stop
+        self._queue: Queue[_Ready] = Queue(1)
+        self._taken: set[Path] = set()
+        self._storing = threading.Thread(target=self._store_all, name="storing")
+        self._failure: BaseException | None = None
+
+    def run(self) -> None:
+        """Work until `stop` is set: what has begun is finished, or stays in the spool to be done again."""
+        self._storing.start()
+        try:
+            while not self._stop.is_set():
+                for path in self.waiting():
+                    self._hand_over(self._prepared(path))
+                    if self._stop.is_set():
+                        break
+                else:
+                    self._stop.wait(POLL_SECONDS)
+        finally:
+            self._stop.set()
+            self._storing.join()
+        if self._failure is not None:
+            raise self._failure
+
+    def waiting(self) -> list[Path]:
+        """Sealed segments of this share that are not in work, oldest first."""
+        present = sorted(self._folders.spool.glob("*.seg"))
+        self._taken.intersection_update(present)
+        return [path for path in present if self._share.has(path) and path not in self._taken]
+
+    def _prepared(self, path: Path) -> _Ready | None:
+        """Give the segment ready to be stored; None when told to stop before."""
+        self._taken.add(path)
+        records, damage = _read(path)
+        tenants = self._until_done(self._links.tenants)
+        if tenants is None:
+            return None
+        try:
+            prepared = prepare(records, tenants)
+            data = ipc_stream(arrow_table(prepared.batch)) if prepared.batch.rows else b""
+        except Exception as error:  # the pipeline's supervisor: one segment must not stop the queue
+            log.exception("segment %s cannot be prepared", path.name)
+            return _Ready(path, b"", dead_counts(records), f"cannot be prepared: {error!r}")
+        if prepared.letters and not self._until_done(lambda: self._kept(path, prepared)):
+            return None
+        return _Ready(path, data, prepared.counts, damage)
+
+    def _kept(self, path: Path, prepared: Prepared) -> bool:
+        dead_letter.keep(self._folders.dead_letter, int(path.stem), prepared.letters)
+        return True
+
+    def _hand_over(self, ready: _Ready | None) -> None:
+        while ready is not None and not self._stop.is_set():
+            try:
+                self._queue.put(ready, timeout=POLL_SECONDS)
+            except Full:
+                continue
+            return
+
+    def _store_all(self) -> None:
+        try:
+            while not self._stop.is_set():
+                try:
+                    ready = self._queue.get(timeout=POLL_SECONDS)
+                except Empty:
+                    continue
+                self.store(ready)
+        except BaseException as error:  # noqa: BLE001 - raised again by `run`, in the main thread
+            self._failure = error
+            self._stop.set()
+
+    def store(self, ready: _Ready) -> None:
+        """Insert, settle, remove; each step may be done again after a crash."""
+        refusal = self._inserted(ready) if ready.data else ""
+        if refusal is None:
+            return
+        if refusal:
+            ready = _Ready(ready.path, b"", tuple(map(_all_dead, ready.counts)), refusal)
+        self._until_done(lambda: self._settled(ready))
+
+    def _inserted(self, ready: _Ready) -> str | None:
+        """Give "" when stored, the refusal when the store will not have the content, None when told to stop."""
+        refusal = ""
+        for _ in range(TRIES):
+            try:
+                return "" if self._until_done(lambda: self._insert(ready)) else None
+            except StoreError as error:
+                refusal = str(error)
+                log.warning("segment %s: %s", ready.path.name, error)
+                if self._stop.wait(FIRST_DELAY):
+                    return None
+        return refusal
+
+    def _insert(self, ready: _Ready) -> bool:
+        self._links.insert(ready.data, int(ready.path.stem))
+        return True
+
+    def _settled(self, ready: _Ready) -> bool:
+        self._links.settle(int(ready.path.stem), ready.counts)
+        if ready.poison:
+            dead_letter.set_aside(self._folders.dead_letter, ready.path, ready.poison)
+        else:
+            ready.path.unlink()
+        return True
+
+    def _until_done(self, work: Callable[[], T]) -> T | None:
+        """Do `work` until it succeeds; None when told to stop before. Raises StoreError for what does not pass."""
+        delay = FIRST_DELAY
+        while True:
+            try:
+                return work()
+            except (StoreError, OSError) as error:
+                if getattr(error, "code", 0) not in _PASSING:
+                    raise
+                log.warning("will try again in %.1f s: %s", delay, error)
+            if self._stop.wait(delay):
+                return None
+            delay = min(LONGEST_DELAY, delay * 2)
+
+
+def _read(path: Path) -> tuple[list[Record], str]:
+    """Give the whole records of a segment, and what is wrong with the rest."""
+    data = path.read_bytes()
+    records, end = scan(data)
+    return records, "" if end == len(data) else f"damaged at byte {end} of {len(data)}; {len(records)} records stored"
+
+
+def _all_dead(count: StreamCount) -> StreamCount:
+    return StreamCount(agent=count.agent, epoch=count.epoch, dead_letter=count.stored + count.dead_letter)
