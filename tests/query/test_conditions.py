@@ -39,9 +39,46 @@ NUMBERS = [
 TIMES = ["event.time", "file.created", "process.start_time"]
 
 pieces = st.sampled_from(
-    ["curl", "CURL", "\\", "*", "?", "%", "_", ".", "System32", "sh", "Ü", "привет", "ΣΑς", "σ", " ", "x", "é", "0" * 32, "a" * 64,
-     "10", "3", "-5", "evil", "root", "10.0.0.1", "2001:DB8:0::1", "line two", "[*]", "[?]", "'", "PATH", ":", "/", "İ", "K", "echo", "%20_x"]
-)  # fmt: skip
+    [
+        "curl",
+        "CURL",
+        "\\",
+        "*",
+        "?",
+        "%",
+        "_",
+        ".",
+        "System32",
+        "sh",
+        "Ü",
+        "привет",
+        "ΣΑς",
+        "\u03c3",
+        " ",
+        "x",
+        "é",
+        "0" * 32,
+        "a" * 64,
+        "10",
+        "3",
+        "-5",
+        "evil",
+        "root",
+        "10.0.0.1",
+        "2001:DB8:0::1",
+        "line two",
+        "[*]",
+        "[?]",
+        "'",
+        "PATH",
+        ":",
+        "/",
+        "İ",
+        "K",
+        "echo",
+        "%20_x",
+    ]
+)
 texts = st.lists(pieces, max_size=3).map("".join)
 
 
@@ -50,32 +87,96 @@ def quoted(text: str) -> str:
 
 
 text_tests = st.one_of(
-    st.tuples(st.sampled_from(TEXTS), st.sampled_from([":", "!=", " contains ", " startswith ", " endswith "]), texts).map(
-        lambda part: f"{part[0]}{part[1]}{quoted(part[2])}"
-    ),
+    st.tuples(
+        st.sampled_from(TEXTS), st.sampled_from([":", "!=", " contains ", " startswith ", " endswith "]), texts
+    ).map(lambda part: f"{part[0]}{part[1]}{quoted(part[2])}"),
     st.tuples(st.sampled_from(TEXTS), st.lists(texts, min_size=1, max_size=5)).map(
         lambda part: f"{part[0]} in ({', '.join(map(quoted, part[1]))})"
     ),
     st.tuples(
         st.sampled_from(TEXTS),
-        st.sampled_from(["curl", "^c.*k", "(cmd|powershell)", "[^a-z]+$", "\\bsh\\b", "ПРИВЕТ", "a.c\\\\d$", "(?-i)WHO", "\\d{2,3}", "^$", "one.line", "[\\s\\S]x", "%20_", "\\x41?b"]),
+        st.sampled_from(
+            [
+                "curl",
+                "^c.*k",
+                "(cmd|powershell)",
+                "[^a-z]+$",
+                "\\bsh\\b",
+                "ПРИВЕТ",
+                "a.c\\\\d$",
+                "(?-i)WHO",
+                "\\d{2,3}",
+                "^$",
+                "one.line",
+                "[\\s\\S]x",
+                "%20_",
+                "\\x41?b",
+            ]
+        ),
     ).map(lambda part: f"{part[0]}:/{part[1]}/"),
-    st.tuples(st.sampled_from(["socket.remote_ip", "host.ip"]), st.sampled_from(["10.0.0.0/8", "::/0", "2001:db8::/32", "192.168.0.128/25", "10.0.0.1/32", "0.0.0.0/0", "::ffff:10.0.0.0/104"])).map(":".join),
+    st.tuples(
+        st.sampled_from(["socket.remote_ip", "host.ip"]),
+        st.sampled_from(
+            [
+                "10.0.0.0/8",
+                "::/0",
+                "2001:db8::/32",
+                "192.168.0.128/25",
+                "10.0.0.1/32",
+                "0.0.0.0/0",
+                "::ffff:10.0.0.0/104",
+            ]
+        ),
+    ).map(":".join),
     st.sampled_from(TEXTS).map(lambda name: f"{name}:*"),
-    st.sampled_from(["winlog.data.LogonType", "process.env.A", "winlog.data.KeyLength"]).flatmap(lambda name: st.sampled_from([">2", "<=-5", ">=10", "<0"]).map(lambda rest: name + rest)),
-)  # fmt: skip
+    st.sampled_from(["winlog.data.LogonType", "process.env.A", "winlog.data.KeyLength"]).flatmap(
+        lambda name: st.sampled_from([">2", "<=-5", ">=10", "<0"]).map(lambda rest: name + rest)
+    ),
+)
 number_tests = st.tuples(
-    st.sampled_from(NUMBERS), st.sampled_from([":", ">", ">=", "<", "<=", "!="]), st.sampled_from(["0", "1", "443", "-1", "0xffffffff", "10KB", "1TB"])
-).map("".join) | st.tuples(st.sampled_from(NUMBERS), st.sampled_from([":0..443", ":..1", ":443..", ":[0 TO 443}", ":*", " in (0, 1, 443)"])).map("".join)  # fmt: skip
+    st.sampled_from(NUMBERS),
+    st.sampled_from([":", ">", ">=", "<", "<=", "!="]),
+    st.sampled_from(["0", "1", "443", "-1", "0xffffffff", "10KB", "1TB"]),
+).map("".join) | st.tuples(
+    st.sampled_from(NUMBERS), st.sampled_from([":0..443", ":..1", ":443..", ":[0 TO 443}", ":*", " in (0, 1, 443)"])
+).map("".join)
 time_tests = st.tuples(
     st.sampled_from(TIMES),
     st.sampled_from([":", ">", ">=", "<", "<="]),
-    st.sampled_from(["2026-11-18", "2026-11-18T11:06", "2026-11-18T11:06:40Z", "now-1h", "1970-01-01", "9999-12-31", "yesterday", "0001-01-01"]),
-).map("".join)  # fmt: skip
+    st.sampled_from(
+        [
+            "2026-11-18",
+            "2026-11-18T11:06",
+            "2026-11-18T11:06:40Z",
+            "now-1h",
+            "1970-01-01",
+            "9999-12-31",
+            "yesterday",
+            "0001-01-01",
+        ]
+    ),
+).map("".join)
 other_tests = st.sampled_from(
-    ["process.args_truncated:true", "process.args_truncated:no", "event.type:process", "event.type:file*", "EventType != filechange",
-     "curl", "10.0.0.0/8", "a" * 64, "*evil*", "last 2h", "tenant:other", "Image:*cmd*", "FileSize>5", "/curl|cmd/", "*", "process.env:*", "event.type in (module, driver)"]
-)  # fmt: skip
+    [
+        "process.args_truncated:true",
+        "process.args_truncated:no",
+        "event.type:process",
+        "event.type:file*",
+        "EventType != filechange",
+        "curl",
+        "10.0.0.0/8",
+        "a" * 64,
+        "*evil*",
+        "last 2h",
+        "tenant:other",
+        "Image:*cmd*",
+        "FileSize>5",
+        "/curl|cmd/",
+        "*",
+        "process.env:*",
+        "event.type in (module, driver)",
+    ]
+)
 queries = st.recursive(
     text_tests | number_tests | time_tests | other_tests,
     lambda inner: st.one_of(

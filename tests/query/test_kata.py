@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,11 +24,13 @@ NOW = 1_795_000_000_000_000
             "event.type:filechange AND (FileName:*example* OR UserName:example)",
         ),
         (
-            "EventType == 'filechange' AND\n((FileName == '*example*' OR DllName == '*example*') OR "
-            "UserName == '*example*')",
-            "event.type:filechange AND (FileName:*example* OR DllName:*example* OR UserName:*example*)",
+            "EventType == 'filechange' AND\n((FileName == '*example*' OR DllName == '*e*')\nOR UserName == '*x*')",
+            "event.type:filechange AND (FileName:*example* OR DllName:*e* OR UserName:*x*)",
         ),
-        ("EventType=='threatdetect' OR EventType=='threatprocessingresult'", "event.type:epp_detect OR event.type:epp_result"),
+        (
+            "EventType=='threatdetect' OR EventType=='threatprocessingresult'",
+            "event.type:epp_detect OR event.type:epp_result",
+        ),
         ("EventType in ('process', 'module')", "event.type in (process, module)"),
         ("EventType IN ['process', 'module']", "event.type in (process, module)"),
         ("in(EventType, 'process', 'module')", "event.type in (process, module)"),
@@ -41,12 +45,12 @@ NOW = 1_795_000_000_000_000
         ("UserName == 'a\\*\\?'", "UserName:a[*][?]"),
         ("FilePath == 'C:\\\\Windows\\\\*'", "FilePath:C:\\Windows\\*"),
         ("FilePath == 'C:\\Windows'", "FilePath:C:\\Windows"),
-        ("UserName == 'it\\'s'", "UserName:\"it's\""),
+        ("UserName == 'it\\'s'", 'UserName:"it\'s"'),
         ("UserName == '*'", "UserName:*"),
         ("ProcessName == 'a' and not ParentName == 'b'", "ProcessName:a not ParentName:b"),
         ("FileName CONTAINS '*'", "FileName contains *"),
     ],
-)  # fmt: skip
+)
 def test_it_means_the_same_as_this_hunt(query: str, same: str) -> None:
     assert kata.parse(query, now=NOW) == hunt.parse(same, now=NOW)
 
@@ -56,15 +60,51 @@ def test_nothing_means_every_event() -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.text(max_size=60) | st.lists(st.sampled_from(["(", ")", " AND ", " or ", "NOT ", "FileName", " == ", "'a*'", '"x', " IN ", "[", "]", ",", " CONTAINS ", "5", "!", "EventType", "\\'", "true"]), max_size=25).map("".join))  # fmt: skip
+@given(
+    st.text(max_size=60)
+    | st.lists(
+        st.sampled_from(
+            [
+                "(",
+                ")",
+                " AND ",
+                " or ",
+                "NOT ",
+                "FileName",
+                " == ",
+                "'a*'",
+                '"x',
+                " IN ",
+                "[",
+                "]",
+                ",",
+                " CONTAINS ",
+                "5",
+                "!",
+                "EventType",
+                "\\'",
+                "true",
+            ]
+        ),
+        max_size=25,
+    ).map("".join)
+)
 def test_any_text_gives_a_tree_or_a_query_error(text: str) -> None:
-    try:
-        kata.parse(text, now=NOW)
-    except QueryError as error:
-        assert 0 <= error.offset <= len(text)
+    with suppress(QueryError):
+        compile_predicate(kata.parse(text, now=NOW))({})
 
 
-@pytest.mark.parametrize("text", ["(" * 100_000, "NOT " * 50_000, "UserName == '" + "x" * 900_000, "a" * 1_000_000, "UserName == '" + "\\" * 100_001, "UserName in ('a'" + ",'a'" * 50_000 + ")"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(" * 100_000,
+        "NOT " * 50_000,
+        "UserName == '" + "x" * 900_000,
+        "a" * 1_000_000,
+        "UserName == '" + "\\" * 100_001,
+        "UserName in ('a'" + ",'a'" * 50_000 + ")",
+    ],
+)
 def test_hostile_text_is_refused(text: str) -> None:
     with pytest.raises(QueryError):
         kata.parse(text, now=NOW)

@@ -122,6 +122,19 @@ def conditions(node: Node) -> Iterator[Condition]:
                 yield from conditions(operand)
 
 
+def time_bounds(node: Node) -> Between:
+    """Event times outside of which nothing can match, as far as conditions that must all hold say."""
+    parts = node.operands if isinstance(node, And) else (node,)
+    tests = [
+        part.test
+        for part in parts
+        if isinstance(part, Condition) and part.field.name == "event.time" and isinstance(part.test, Between)
+    ]
+    lows = [test.low for test in tests if test.low is not None]
+    highs = [test.high for test in tests if test.high is not None]
+    return Between(max(lows, default=None), min(highs, default=None))
+
+
 def all_of(*operands: Node) -> Node:
     """Conjunction, flat where it can be."""
     return _joined(And, operands)

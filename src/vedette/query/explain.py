@@ -58,7 +58,8 @@ def _test(condition: Condition) -> str:
         case Like(pattern=pattern):
             return f"is like {_value(pattern)}"
         case Regex(pattern=pattern):
-            return f"matches /{pattern}/"
+            escaped = pattern.replace("/", "\\/")
+            return f"matches /{escaped}/"
         case Between():
             return _range(condition, condition.test)
         case Exists():
@@ -87,6 +88,12 @@ def _range(condition: Condition, test: Between) -> str:
     def bound(value: int) -> str:
         return moments.written(value) if condition.field.kind is Kind.TIME else str(value)
 
-    low = "" if test.low is None else f"from {bound(test.low)}"
-    high = "" if test.high is None else f"to {bound(test.high)}"
-    return f"{low} {high}".strip() or "is known"
+    match (test.low, test.high):
+        case (None, None):
+            return "is known"
+        case (int() as low, None):
+            return f"is at least {bound(low)}"
+        case (None, int() as high):
+            return f"is at most {bound(high)}"
+        case (low, high):
+            return f"is from {bound(low or 0)} to {bound(high or 0)}"

@@ -13,8 +13,8 @@ from vedette.query.values import Operator, Value
 _WORDS = {
     "NAME": "a field",
     "WORD": "a word",
-    "OPEN": "(",
-    "CLOSE": ")",
+    "OPEN": "an opening parenthesis",
+    "CLOSE": "a closing parenthesis",
     "VALUE": "a value",
     "ITEM": "a value",
     "AND": "AND",

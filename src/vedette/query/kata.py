@@ -17,8 +17,8 @@ from vedette.query.values import Operator, Value
 
 _WORDS = {
     "NAME": "a field",
-    "OPEN": "(",
-    "CLOSE": ")",
+    "OPEN": "an opening parenthesis",
+    "CLOSE": "a closing parenthesis",
     "STRING": "a value in quotes",
     "NUMBER": "a number",
     "AND": "AND",

@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from vedette.query import sql
+from vedette.query import ast, sql
 from vedette.query.ast import Node
 from vedette.query.moments import DAY
 from vedette.query.statement import (
@@ -54,6 +54,14 @@ class Question(Struct, frozen=True):
     scope: Scope
     window: Window
 
+    def narrowed(self) -> Window:
+        """Give the part of the window that the query's own times leave."""
+        bounds = ast.time_bounds(self.node)
+        since, until = self.window.since, self.window.until
+        since = max(since, bounds.low) if bounds.low is not None else since
+        until = min(until, bounds.high + 1) if bounds.high is not None else until
+        return Window(min(since, until), until)
+
 
 def slices(window: Window) -> Iterator[Window]:
     """Cut `window` into slices, newest first: an hour, the rest of that day (UTC), a day, two, four, ..."""
@@ -81,7 +89,7 @@ class Search:
     ) -> Answer:
         """Newest events that match, at most `limit`, from `cursor` on. Key columns come first in each row."""
         after = decode_cursor(cursor) if cursor else None
-        window = question.window
+        window = question.narrowed()
         if after:
             window = Window(window.since, min(window.until, after.time + 1))
         rows: Rows = []
@@ -111,7 +119,7 @@ class Search:
         def statement(part: Window) -> Statement:
             return sql.compile_count(question.node, question.scope, part)
 
-        for part, found, problem in self._walk(question.window, statement):
+        for part, found, problem in self._walk(question.narrowed(), statement):
             reason = problem
             if found is None:
                 break
@@ -131,7 +139,7 @@ class Search:
         def statement(part: Window) -> Statement:
             return sql.compile_histogram(question.node, question.scope, part, bucket=bucket)
 
-        for part, found, problem in self._walk(question.window, statement):
+        for part, found, problem in self._walk(question.narrowed(), statement):
             reason = problem
             if found is None:
                 break
@@ -148,14 +156,14 @@ class Search:
 
     def top(self, question: Question, *, name: str, limit: int = 20) -> Answer:
         """Most frequent values of a field; where that is too much, those of the newest half of the time, and so on."""
-        window, reason = question.window, ""
+        window, reason = question.narrowed(), ""
         while True:
             statement = sql.compile_top(question.node, question.scope, window, name=name, limit=limit)
-            found, problem = self._try(statement)
+            found, problem = self._try(statement, window)
             reason = problem or reason
-            if found is not None or problem == "time" or window.until - window.since <= _SMALLEST:
+            if found is not None or not self._divisible(window):
                 break
-            window = Window(window.until - (window.until - window.since) // 2, window.until)
+            window = _halves(window)[1]
         reached = window.since if found is not None else window.until
         return Answer(columns=statement.columns, rows=found or [], complete=not reason, reason=reason, reached=reached)
 
@@ -166,21 +174,24 @@ class Search:
         waiting = slices(window)
         halves: list[Window] = []
         while part := halves.pop() if halves else next(waiting, None):
-            found, problem = self._try(statement(part))
-            if found is None and problem != "time" and part.until - part.since > _SMALLEST:
-                middle = part.until - (part.until - part.since) // 2
-                halves += [Window(part.since, middle), Window(middle, part.until)]
+            found, problem = self._try(statement(part), part)
+            if found is None and self._divisible(part):
+                halves += _halves(part)
                 continue
             yield part, found, problem
             if found is None:
                 return
 
-    def _try(self, statement: Statement) -> tuple[Rows | None, str]:
-        """Rows, or None and the limit that was met."""
+    def _divisible(self, window: Window) -> bool:
+        return window.until - window.since > _SMALLEST and self._clock() < self._deadline
+
+    def _try(self, statement: Statement, window: Window) -> tuple[Rows | None, str]:
+        """Rows, or None and the limit that was met; a long window gets half of the time, the rest is for its halves."""
         left = self._deadline - self._clock()
         if left <= 0:
             return None, "time"
-        limits = Limits(seconds=left, memory=self._limits.memory, rows=self._limits.rows)
+        seconds = left / 2 if self._divisible(window) else left
+        limits = Limits(seconds=seconds, memory=self._limits.memory, rows=self._limits.rows)
         try:
             return self._ask(within(statement, limits)), ""
         except StoreError as error:
@@ -188,6 +199,12 @@ class Search:
             if reason is None:
                 raise
             return None, reason
+
+
+def _halves(window: Window) -> tuple[Window, Window]:
+    """Older and newer half."""
+    middle = window.until - (window.until - window.since) // 2
+    return Window(window.since, middle), Window(middle, window.until)
 
 
 def _page(names: tuple[str, ...], rows: Rows, *, limit: int, reached: int, reason: str) -> Answer:

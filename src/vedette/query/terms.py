@@ -1,5 +1,6 @@
 """From a name, an operator and a value, wherever they were written, to nodes of the syntax tree."""
 
+import difflib
 import ipaddress
 import re
 from collections.abc import Callable, Iterable
@@ -199,9 +200,9 @@ class Terms:
         names = [ours for accepted, types in EVENT_TYPE_VALUES.items() if shape.fullmatch(accepted) for ours in types]
         if not names:
             listed = ", ".join(sorted(FIELDS[TYPE].types))
-            raise error_at(
-                self._text, value.offset, f"there is no event type “{excerpt(value.text)}”; the types are {listed}"
-            )
+            near = difflib.get_close_matches(wanted, EVENT_TYPE_VALUES, cutoff=0.6)
+            problem = f"there is no event type “{excerpt(value.text)}”; the types are {listed}"
+            raise error_at(self._text, value.offset, problem, near)
         return names
 
 
