@@ -2,8 +2,11 @@
 
 from typing import Any
 
+import pytest
+
 from vedette.central.ingest import bookkeeping as module
 from vedette.central.ingest.bookkeeping import Bookkeeping
+from vedette.central.ingest.refusal import Refused
 from vedette.runtime.clock import MINUTE, SECOND
 from vedette.store.streams import StreamKey, StreamState
 from vedette.wire.header import BatchHeader
@@ -98,3 +101,14 @@ def test_senders_are_those_heard_in_the_last_minute() -> None:
     book.hear(header(1), address="", at=NOW)
     book.hear(header(1, agent="b" * 32), address="", at=NOW + MINUTE)
     assert book.senders(NOW + MINUTE) == 1
+
+
+def test_an_agent_cannot_begin_streams_without_end() -> None:
+    book = Bookkeeping()
+    for number in range(module.EPOCHS):
+        book.hear(header(1, epoch=f"{number:016x}"), address="", at=NOW)
+    with pytest.raises(Refused) as caught:
+        book.hear(header(1, epoch="f" * 16), address="", at=NOW)
+    assert caught.value.reason == "batch_scattered"
+    book.hear(header(2, epoch=f"{0:016x}"), address="", at=NOW)
+    assert len(book._headers) <= module.HEADERS + 1

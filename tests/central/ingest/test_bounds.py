@@ -11,7 +11,7 @@ from vedette.central.ingest import routes
 from vedette.central.ingest.peer import read_peer
 from vedette.central.ingest.protocol import sweep
 from vedette.central.ingest.refusal import Refused
-from vedette.central.ingest.routes import Request
+from vedette.central.ingest.routes import Budget, Request
 from vedette.runtime.errors import IdentityError
 
 
@@ -22,7 +22,7 @@ def request(messages: list[dict[str, Any]], headers: tuple[tuple[bytes, bytes], 
         return messages.pop(0)
 
     scope = {"path": "/", "method": "POST", "headers": list(headers), "client": ("192.0.2.1", 1), "state": {}}
-    return Request(scope, receive)
+    return Request(scope, receive, Budget(1000))
 
 
 def part(body: bytes, *, more: bool) -> dict[str, Any]:
@@ -67,6 +67,24 @@ def test_a_slow_body_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_client_that_leaves_is_no_batch() -> None:
     assert reason(request([part(b"x", more=True), {"type": "http.disconnect"}]), 10) == "request_broken"
+
+
+def test_bodies_held_at_the_same_time_are_bounded_and_released() -> None:
+    budget = Budget(100)
+
+    def asked(size: int) -> Request:
+        async def receive() -> dict[str, Any]:
+            return part(b"x" * size, more=False)
+
+        return Request({"path": "/", "method": "POST", "headers": [], "state": {}}, receive, budget)
+
+    first = asked(60)
+    read(first, 100)
+    second = asked(60)
+    assert reason(second, 100) == "overloaded"
+    second.release()
+    first.release()
+    assert len(read(asked(100), 100)) == 100
 
 
 class Connection:

@@ -6,6 +6,7 @@ import resource
 import signal
 import socket
 import ssl
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from vedette.central.settings import CentralSettings, split_address, state_url
 from vedette.runtime.clock import Clock, now
 from vedette.runtime.errors import StoreError
 from vedette.runtime.files import write_atomic
+from vedette.schema.fields import Micros
 from vedette.store.spool import Backlog, Spool, SpoolLimits
 from vedette.store.state import State, open_state
 
@@ -35,24 +37,35 @@ CERTIFICATE_SECONDS = 30.0
 _LOG = logging.getLogger(__name__)
 
 
+def steady() -> Micros:
+    """Give a clock for durations: setting the host's clock back must not keep a segment open."""
+    return time.monotonic_ns() // 1000
+
+
 class Ingest:
     """The parts of ingest and the tasks that keep them going."""
 
     def __init__(self, layout: Layout, settings: CentralSettings, state: State, *, clock: Clock = now) -> None:
         self._layout, self._settings, self._clock = layout, settings, clock
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="spool")
-        self._state_thread = ThreadPoolExecutor(1, thread_name_prefix="state")
+        self._threads = {name: ThreadPoolExecutor(1, thread_name_prefix=name) for name in ("spool", "read", "write")}
         self._book = Bookkeeping()
         self._meter = DrainMeter()
         directory = Directory()
         authority = load_authority(layout.ca_key)
-        self._state = StateLink(state, self._state_thread, directory, authority=authority, clock=clock)
-        spool = Spool(layout.spool, clock=clock, limits=SpoolLimits(headroom=settings.spool_headroom))
+        self._state = StateLink(
+            state,
+            directory,
+            reader=self._threads["read"],
+            writer=self._threads["write"],
+            authority=authority,
+            clock=clock,
+        )
+        spool = Spool(layout.spool, clock=steady, limits=SpoolLimits(headroom=settings.spool_headroom))
         self._book.keep(spool.streams.state(key) for key in spool.streams)
         self._committer = Committer(
             spool,
-            self._writer,
-            clock=clock,
+            self._threads["spool"],
+            clock=steady,
             on_sealed=lambda sealed: self._book.keep(stream for segment in sealed for stream in segment.streams),
             on_backlog=self._pace,
         )
@@ -88,13 +101,13 @@ class Ingest:
             for keeper in keepers:
                 keeper.cancel()
         await self._record_once()
-        self._writer.shutdown()
-        self._state_thread.shutdown()
+        for thread in self._threads.values():
+            thread.shutdown()
 
     def _pace(self, backlog: Backlog) -> None:
-        at = self._clock()
-        drained = self._meter.see(backlog.drained, at)
-        self._routes.rate = send_rate(waiting=backlog.events, drained=drained, senders=self._book.senders(at))
+        drained = self._meter.see(backlog.drained, steady())
+        senders = self._book.senders(self._clock())
+        self._routes.rate = send_rate(waiting=backlog.events, drained=drained, senders=senders)
 
     async def _refresh(self) -> None:
         while True:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from vedette.central.ingest.refusal import Refused
 from vedette.runtime.clock import MINUTE
 from vedette.schema.fields import Micros
 from vedette.store.state.agents import AgentSeen
@@ -18,6 +19,10 @@ from vedette.wire.header import BatchHeader
 
 ROWS = 500
 """Ledger rows in one transaction, so that it stays short; the rest waits for the next."""
+EPOCHS = 1_000
+"""Streams that one agent may have: it makes one for each buffer file."""
+HEADERS = 16
+"""Streams of one agent whose last header is kept; agents use one at a time."""
 REFUSED_AGENTS = 1_000
 """Refusals are counted for so many agents apart between two transactions, the rest together."""
 
@@ -41,15 +46,23 @@ class Bookkeeping:
         self._states: dict[StreamKey, StreamState] = {}
         self._headers: dict[StreamKey, BatchHeader] = {}
         self._last: dict[StreamKey, int] = {}
+        self._epochs: dict[str, set[str]] = {}
+        self._recent: dict[str, dict[StreamKey, None]] = {}  # agent -> streams with a header, oldest first
         self._dirty: dict[StreamKey, None] = {}
         self._heard: dict[str, AgentSeen] = {}
         self._told: dict[str, tuple[Micros, Micros]] = {}  # agent -> when written, and the contact written
         self._refused: Counter[tuple[str, str]] = Counter()
 
     def hear(self, header: BatchHeader, *, address: str, at: Micros) -> None:
-        """Take what an identified agent says of itself; its batch need not have been kept."""
+        """Take what an identified agent says of itself; its batch need not have been kept.
+
+        Raises Refused when the agent has begun too many streams.
+        """
         key = StreamKey(header.agent, header.epoch)
+        if not self._know(key):
+            raise Refused("batch_scattered", f"an agent may have {EPOCHS} streams")
         self._headers[key] = header
+        self._forget_headers_but(key)
         self._last[key] = max(header.last, self._last.get(key, 0))
         self._dirty[key] = None
         self._heard[header.agent] = AgentSeen(
@@ -68,6 +81,7 @@ class Bookkeeping:
     def keep(self, states: Iterable[StreamState]) -> None:
         """Take what is durable of streams: after a seal those it touched, at the start all."""
         for state in states:
+            self._know(state.key)
             self._states[state.key] = state
             self._dirty[state.key] = None
 
@@ -98,6 +112,22 @@ class Bookkeeping:
             self._told.pop(heard.agent, None)
         for (reason, agent), times in entries.refused.items():
             self.refuse(reason, agent, times)
+
+    def _know(self, key: StreamKey) -> bool:
+        """Note a stream; False when its agent has too many."""
+        epochs = self._epochs.setdefault(key.agent, set())
+        if key.epoch not in epochs and len(epochs) >= EPOCHS:
+            return False
+        epochs.add(key.epoch)
+        return True
+
+    def _forget_headers_but(self, key: StreamKey) -> None:
+        recent = self._recent.setdefault(key.agent, {})
+        recent.pop(key, None)
+        recent[key] = None
+        if len(recent) > HEADERS:
+            oldest = next(iter(recent))
+            del recent[oldest], self._headers[oldest], self._last[oldest]
 
     def _is_news(self, heard: AgentSeen, now: Micros) -> bool:
         written, contact = self._told.get(heard.agent, (0, 0))

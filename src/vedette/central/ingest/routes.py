@@ -34,7 +34,7 @@ from vedette.wire.token import read_token, token_digest
 BODY_SECONDS = 60.0
 """From the head of a request to the end of its body."""
 BODIES_BYTES = 256 << 20
-"""Bodies in memory at the same time."""
+"""Batches in memory at the same time: being read, or waiting for the disk."""
 DRAIN_BYTES = 4 * limits.FRAME_BYTES
 """A body too large is read to its end up to here, so that the client gets to read the answer."""
 RETRY_SECONDS = 30
@@ -54,17 +54,43 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     kind: bytes = b"application/json"
 
 
-class Request:
-    """One request: who sends it, and its body once `read` has been called."""
+class Budget:
+    """Bytes that may be held at the same time."""
 
-    def __init__(self, scope: Scope, receive: Receive) -> None:
-        self._receive = receive
+    def __init__(self, size: int) -> None:
+        self._free = size
+
+    def take(self, size: int) -> None:
+        """Take `size` bytes. Raises Refused when there are not so many."""
+        if size > self._free:
+            raise Refused("overloaded", retry_after=2, close=True)
+        self._free -= size
+
+    def give(self, size: int) -> None:
+        """Give bytes back."""
+        self._free += size
+
+
+class Request:
+    """One request: who sends it, and its body once `read` has been called.
+
+    What was read counts against `budget` until `release`.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, budget: Budget) -> None:
+        self._receive, self._budget = receive, budget
+        self._held = 0
         self.path: str = scope["path"]
         self.method: str = scope["method"]
         self.address: str = scope["client"][0] if scope.get("client") else ""
         self.peer: Peer | None = scope["state"].get("peer")
         self.problem: IdentityError | None = scope["state"].get("problem")
         self.length = _content_length(scope["headers"])
+
+    def release(self) -> None:
+        """Give the budget back what the body took."""
+        self._budget.give(self._held)
+        self._held = 0
 
     async def read(self, limit: int) -> bytes:
         """Read the body. Raises Refused: too large, too slow, or the client went away."""
@@ -89,6 +115,8 @@ class Request:
             if size > DRAIN_BYTES:
                 raise _oversized(limit, close=True)
             if size <= limit:
+                self._budget.take(len(part))
+                self._held += len(part)
                 parts.append(part)
             more = message.get("more_body", False)
         if size > limit:
@@ -112,7 +140,7 @@ class AgentRoutes:
     ) -> None:
         self._directory, self._state, self._committer, self._book = directory, state, committer, book
         self._ca, self._settings_key, self._clock = ca, settings_key, clock
-        self._bodies = 0
+        self._budget = Budget(BODIES_BYTES)
         self.rate = 0
         """Events a second that an agent may send; set from the spool's depth."""
         self._routes: dict[tuple[str, str], Callable[[Request], Awaitable[Reply]]] = {
@@ -128,7 +156,7 @@ class AgentRoutes:
         """Answer one request (ASGI)."""
         if scope["type"] != "http":
             return
-        request = Request(scope, receive)
+        request = Request(scope, receive, self._budget)
         try:
             reply = await self._answer(request)
         except Refused as refused:
@@ -137,6 +165,8 @@ class AgentRoutes:
             await _send_refusal(send, refused)
         else:
             await _send(send, 200, reply.body, [(b"content-type", reply.kind)])
+        finally:
+            request.release()
 
     async def _answer(self, request: Request) -> Reply:
         """Give the answer; every error of a caller becomes Refused with its reason."""
@@ -156,21 +186,12 @@ class AgentRoutes:
 
     async def _batch(self, request: Request) -> Reply:
         identity = await self._identify(request)
-        size = limits.FRAME_BYTES if request.length is None else min(request.length, limits.FRAME_BYTES)
-        if self._bodies + size > BODIES_BYTES:
-            raise Refused("overloaded", retry_after=2)
-        self._bodies += size
-        try:
-            return await self._keep(identity, await request.read(limits.FRAME_BYTES), request.address)
-        finally:
-            self._bodies -= size
-
-    async def _keep(self, identity: AgentIdentity, frame: bytes, address: str) -> Reply:
+        frame = await request.read(limits.FRAME_BYTES)
         header = read_header(frame)
         if header.agent != identity.id:
             raise Refused("batch_of_another_agent", f"the batch says {header.agent}, the certificate {identity.id}")
         now = self._clock()
-        self._book.hear(header, address=address, at=now)
+        self._book.hear(header, address=request.address, at=now)
         ranges: list[tuple[int, int]] = []
         if header.count:
             record = Record(

@@ -1,4 +1,7 @@
-"""The way from the event loop to the state database: one thread, short transactions."""
+"""The way from the event loop to the state database: short transactions on two threads.
+
+Reading has a thread of its own: a writer that waits for its turn must not delay the news of a revocation.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -24,9 +27,17 @@ class StateLink:
     """What ingest asks the state and tells it. Raises StoreError when the database refuses."""
 
     def __init__(
-        self, state: State, thread: Executor, directory: Directory, *, authority: Authority, clock: Clock
+        self,
+        state: State,
+        directory: Directory,
+        *,
+        reader: Executor,
+        writer: Executor,
+        authority: Authority,
+        clock: Clock,
     ) -> None:
-        self._state, self._thread, self._directory = state, thread, directory
+        self._state, self._directory = state, directory
+        self._reader, self._writer = reader, writer
         self._authority, self._clock = authority, clock
         self._identity_version = -1
         self._settings_versions: dict[tuple[str, str], int] = {}
@@ -113,11 +124,11 @@ class StateLink:
             with self._state.read() as db:
                 return work(db)
 
-        return await asyncio.get_running_loop().run_in_executor(self._thread, run)
+        return await asyncio.get_running_loop().run_in_executor(self._reader, run)
 
     async def _write(self, work: Callable[[Connection], T]) -> T:
         def run() -> T:
             with self._state.write() as db:
                 return work(db)
 
-        return await asyncio.get_running_loop().run_in_executor(self._thread, run)
+        return await asyncio.get_running_loop().run_in_executor(self._writer, run)
