@@ -8,6 +8,7 @@ from vedette.central.ingest import bookkeeping as module
 from vedette.central.ingest.bookkeeping import Bookkeeping
 from vedette.central.ingest.refusal import Refused
 from vedette.runtime.clock import MINUTE, SECOND
+from vedette.store.spool import Outcome
 from vedette.store.streams import StreamKey, StreamState
 from vedette.wire.header import BatchHeader
 
@@ -26,7 +27,7 @@ def durable(last: int, key: StreamKey = KEY) -> StreamState:
 
 def test_a_row_has_what_is_durable_and_what_the_header_said() -> None:
     book = Bookkeeping()
-    book.hear(header(20, drops={"file_change": 1}, expired=4), address="192.0.2.1", at=NOW)
+    book.hear(header(20, drops={"file_change": 1}, expired=4), Outcome.FULL, address="192.0.2.1", at=NOW)
     book.keep([durable(10)])
     (row,) = book.take(NOW).streams
     assert (row.ranges, row.sent_last, row.duplicates, row.refused) == (((1, 10),), 20, 2, 3)
@@ -43,19 +44,38 @@ def test_without_a_header_what_the_state_has_is_left_alone() -> None:
 
 def test_the_highest_number_reported_stays() -> None:
     book = Bookkeeping()
-    book.hear(header(20), address="", at=NOW)
-    book.hear(header(5), address="", at=NOW)
+    book.hear(header(20), Outcome.FULL, address="", at=NOW)
+    book.hear(header(5), Outcome.FULL, address="", at=NOW)
     assert book.take(NOW).streams[0].sent_last == 20
 
 
 def test_an_agent_is_noted_once_a_minute() -> None:
     book = Bookkeeping()
-    book.hear(header(1), address="192.0.2.1", at=NOW)
+    book.hear(header(1), Outcome.FULL, address="192.0.2.1", at=NOW)
     assert [seen.address for seen in book.take(NOW).seen] == ["192.0.2.1"]
-    book.hear(header(2), address="192.0.2.2", at=NOW + SECOND)
+    book.hear(header(2), Outcome.FULL, address="192.0.2.1", at=NOW + SECOND)
     assert book.take(NOW + SECOND).seen == []
     assert [seen.at for seen in book.take(NOW + MINUTE).seen] == [NOW + SECOND]
     assert book.take(NOW + 3 * MINUTE).seen == []
+
+
+def test_an_agent_that_says_something_else_of_itself_is_noted_at_once() -> None:
+    book = Bookkeeping()
+    book.hear(header(1), Outcome.FULL, address="192.0.2.1", at=NOW)
+    book.take(NOW)
+    book.hear(header(2, mode="kernel:tracepoint"), Outcome.FULL, address="192.0.2.1", at=NOW + SECOND)
+    assert [seen.mode for seen in book.take(NOW + SECOND).seen] == ["kernel:tracepoint"]
+
+
+def test_a_receipt_counts_before_its_segment_is_sealed() -> None:
+    book = Bookkeeping()
+    book.hear(header(10), Outcome.STORED, address="", at=NOW)
+    book.hear(header(20, first=11, count=10), Outcome.STORED, address="", at=NOW)
+    book.hear(header(30, first=21, count=10), Outcome.FULL, address="", at=NOW)
+    book.hear(header(10), Outcome.DUPLICATE, address="", at=NOW)
+    book.hear(header(15), Outcome.OVERLAP, address="", at=NOW)
+    (row,) = book.take(NOW).streams
+    assert (row.ranges, row.sent_last, row.duplicates, row.refused) == (((1, 20),), 30, 10, 15)
 
 
 def test_rows_beyond_one_transaction_wait_for_the_next() -> None:
@@ -69,7 +89,7 @@ def test_rows_beyond_one_transaction_wait_for_the_next() -> None:
 
 def test_what_could_not_be_written_is_told_again() -> None:
     book = Bookkeeping()
-    book.hear(header(10), address="", at=NOW)
+    book.hear(header(10), Outcome.FULL, address="", at=NOW)
     book.keep([durable(10)])
     book.refuse("batch_broken", KEY.agent)
     entries = book.take(NOW)
@@ -98,17 +118,18 @@ def test_refusals_of_very_many_agents_are_counted_together() -> None:
 
 def test_senders_are_those_heard_in_the_last_minute() -> None:
     book = Bookkeeping()
-    book.hear(header(1), address="", at=NOW)
-    book.hear(header(1, agent="b" * 32), address="", at=NOW + MINUTE)
+    book.hear(header(1), Outcome.FULL, address="", at=NOW)
+    book.hear(header(1, agent="b" * 32), Outcome.FULL, address="", at=NOW + MINUTE)
     assert book.senders(NOW + MINUTE) == 1
 
 
 def test_an_agent_cannot_begin_streams_without_end() -> None:
     book = Bookkeeping()
     for number in range(module.EPOCHS):
-        book.hear(header(1, epoch=f"{number:016x}"), address="", at=NOW)
+        book.admit(StreamKey(KEY.agent, f"{number:016x}"))
+        book.hear(header(1, epoch=f"{number:016x}"), Outcome.FULL, address="", at=NOW)
     with pytest.raises(Refused) as caught:
-        book.hear(header(1, epoch="f" * 16), address="", at=NOW)
+        book.admit(StreamKey(KEY.agent, "f" * 16))
     assert caught.value.reason == "batch_scattered"
-    book.hear(header(2, epoch=f"{0:016x}"), address="", at=NOW)
+    book.admit(StreamKey(KEY.agent, f"{0:016x}"))
     assert len(book._headers) <= module.HEADERS + 1

@@ -52,7 +52,7 @@ def test_a_batch_sent_again_gets_its_receipt_and_is_counted(node: Any, enrol: En
 
     (stream,) = wait_for(line, lambda lines: lines and lines[0].received == 20)
     assert (stream.duplicates, stream.sent_last, stream.ranges) == (10, 20, [(1, 20)])
-    assert [record.first for record in node.records() if record.agent == agent.id] == [1, 11]
+    wait_for(lambda: [record.first for record in node.records() if record.agent == agent.id], [1, 11].__eq__)
 
 
 def test_the_ledger_holds_what_the_header_said(node: Any, enrol: Enrol, wait_for: Any) -> None:

@@ -12,6 +12,8 @@ import msgspec
 from vedette.central.ingest.refusal import Refused
 from vedette.runtime.clock import MINUTE
 from vedette.schema.fields import Micros
+from vedette.store.intervals import Intervals
+from vedette.store.spool import Outcome
 from vedette.store.state.agents import AgentSeen
 from vedette.store.state.ledger import StreamReceived
 from vedette.store.streams import StreamKey, StreamState
@@ -43,27 +45,30 @@ class Bookkeeping:
     """Gathers between two transactions. Lives on the event loop's thread."""
 
     def __init__(self) -> None:
-        self._states: dict[StreamKey, StreamState] = {}
+        self._durable: dict[StreamKey, Intervals] = {}
+        self._counts: dict[StreamKey, tuple[int, int]] = {}  # duplicates, refused
         self._headers: dict[StreamKey, BatchHeader] = {}
         self._last: dict[StreamKey, int] = {}
         self._epochs: dict[str, set[str]] = {}
         self._recent: dict[str, dict[StreamKey, None]] = {}  # agent -> streams with a header, oldest first
         self._dirty: dict[StreamKey, None] = {}
         self._heard: dict[str, AgentSeen] = {}
-        self._told: dict[str, tuple[Micros, Micros]] = {}  # agent -> when written, and the contact written
+        self._told: dict[str, tuple[Micros, AgentSeen]] = {}  # agent -> when and what was written
         self._refused: Counter[tuple[str, str]] = Counter()
 
-    def hear(self, header: BatchHeader, *, address: str, at: Micros) -> None:
-        """Take what an identified agent says of itself; its batch need not have been kept.
-
-        Raises Refused when the agent has begun too many streams.
-        """
-        key = StreamKey(header.agent, header.epoch)
+    def admit(self, key: StreamKey) -> None:
+        """Note a stream before anything of it is kept. Raises Refused when its agent has begun too many."""
         if not self._know(key):
             raise Refused("batch_scattered", f"an agent may have {EPOCHS} streams")
+
+    def hear(self, header: BatchHeader, outcome: Outcome, *, address: str, at: Micros) -> None:
+        """Take what an identified agent says of itself, and what became of its batch."""
+        key = StreamKey(header.agent, header.epoch)
+        if header.count:
+            self._count(key, header, outcome)
         self._headers[key] = header
-        self._forget_headers_but(key)
         self._last[key] = max(header.last, self._last.get(key, 0))
+        self._forget_headers_but(key)
         self._dirty[key] = None
         self._heard[header.agent] = AgentSeen(
             agent=header.agent,
@@ -79,10 +84,13 @@ class Bookkeeping:
         )
 
     def keep(self, states: Iterable[StreamState]) -> None:
-        """Take what is durable of streams: after a seal those it touched, at the start all."""
+        """Take what the spool knows of streams: at the start all, then those that each seal touched."""
         for state in states:
             self._know(state.key)
-            self._states[state.key] = state
+            durable = self._durable.setdefault(state.key, Intervals())
+            for first, last in state.ranges:
+                durable.add(first, last)
+            self._counts[state.key] = (state.duplicates, state.refused)
             self._dirty[state.key] = None
 
     def refuse(self, reason: str, agent: str = "", times: int = 1) -> None:
@@ -100,7 +108,7 @@ class Bookkeeping:
         for key in keys:
             del self._dirty[key]
         seen = [heard for heard in self._heard.values() if self._is_news(heard, now)]
-        self._told.update((heard.agent, (now, heard.at)) for heard in seen)
+        self._told.update((heard.agent, (now, heard)) for heard in seen)
         refused, self._refused = dict(self._refused), Counter()
         streams = [self._received(key) for key in keys]
         return Entries(streams=streams, seen=seen, refused=refused)
@@ -112,6 +120,16 @@ class Bookkeeping:
             self._told.pop(heard.agent, None)
         for (reason, agent), times in entries.refused.items():
             self.refuse(reason, agent, times)
+
+    def _count(self, key: StreamKey, header: BatchHeader, outcome: Outcome) -> None:
+        """Follow what the spool does, which tells it with the next seal."""
+        duplicates, refused = self._counts.get(key, (0, 0))
+        if outcome is Outcome.STORED:
+            self._durable.setdefault(key, Intervals()).add(header.first, header.last)
+        elif outcome is Outcome.DUPLICATE:
+            self._counts[key] = (duplicates + header.count, refused)
+        elif outcome is not Outcome.FULL:
+            self._counts[key] = (duplicates, refused + header.count)
 
     def _know(self, key: StreamKey) -> bool:
         """Note a stream; False when its agent has too many."""
@@ -130,21 +148,31 @@ class Bookkeeping:
             del recent[oldest], self._headers[oldest], self._last[oldest]
 
     def _is_news(self, heard: AgentSeen, now: Micros) -> bool:
-        written, contact = self._told.get(heard.agent, (0, 0))
-        return heard.at > contact and now - written >= MINUTE
+        """Whether to write a contact: once a minute, and at once when the agent says something else of itself."""
+        if heard.agent not in self._told:
+            return True
+        written, before = self._told[heard.agent]
+        if _facts(heard) != _facts(before):
+            return True
+        return heard.at > before.at and now - written >= MINUTE
 
     def _received(self, key: StreamKey) -> StreamReceived:
-        state, header = self._states.get(key), self._headers.get(key)
+        durable, header = self._durable.get(key), self._headers.get(key)
+        duplicates, refused = self._counts.get(key, (0, 0))
         return StreamReceived(
             agent=key.agent,
             epoch=key.epoch,
-            ranges=() if state is None else state.ranges,
+            ranges=() if durable is None else durable.pairs(),
             sent_last=self._last.get(key),
-            duplicates=0 if state is None else state.duplicates,
-            refused=0 if state is None else state.refused,
+            duplicates=duplicates,
+            refused=refused,
             drops=None if header is None else header.drops,
             throttled=None if header is None else header.throttled,
             expired=None if header is None else header.expired,
             spool_events=None if header is None else header.spool_events,
             spool_oldest=None if header is None else header.spool_oldest,
         )
+
+
+def _facts(heard: AgentSeen) -> tuple[object, ...]:
+    return (heard.hostname, heard.os, heard.version, heard.mode, heard.address, heard.settings_version)

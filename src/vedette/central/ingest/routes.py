@@ -15,11 +15,14 @@ from vedette.central.ingest.refusal import Refused
 from vedette.central.ingest.state_link import StateLink
 from vedette.runtime.clock import Clock
 from vedette.runtime.errors import IdentityError, StoreError, WireError
+from vedette.schema.fields import Micros
 from vedette.store.spool import Outcome, Record
 from vedette.store.state.agents import AgentIdentity
+from vedette.store.streams import StreamKey
 from vedette.wire import limits
 from vedette.wire.csr import read_csr
 from vedette.wire.frame import read_header
+from vedette.wire.header import BatchHeader
 from vedette.wire.messages import (
     EnrolReply,
     EnrolRequest,
@@ -190,21 +193,13 @@ class AgentRoutes:
         header = read_header(frame)
         if header.agent != identity.id:
             raise Refused("batch_of_another_agent", f"the batch says {header.agent}, the certificate {identity.id}")
+        self._book.admit(StreamKey(header.agent, header.epoch))
         now = self._clock()
-        self._book.hear(header, address=request.address, at=now)
-        ranges: list[tuple[int, int]] = []
-        if header.count:
-            record = Record(
-                agent=identity.id,
-                epoch=header.epoch,
-                first=header.first,
-                last=header.last,
-                count=header.count,
-                received=now,
-                body=frame,
-            )
-            _check(await self._committer.put(record), header.first, header.last)
-            ranges.append((header.first, header.last))
+        outcome = await self._committer.put(_record(header, frame, now)) if header.count else Outcome.STORED
+        self._book.hear(header, outcome, address=request.address, at=now)
+        if outcome not in {Outcome.STORED, Outcome.DUPLICATE}:
+            raise _refused(outcome, header)
+        ranges = [(header.first, header.last)] if header.count else []
         version = self._directory.settings_version(identity)
         return Reply(body=encode_message(Receipt(ranges=ranges, settings_version=version, rate=self.rate)))
 
@@ -258,13 +253,24 @@ class AgentRoutes:
         return identity
 
 
-def _check(outcome: Outcome, first: int, last: int) -> None:
-    if outcome is Outcome.FULL:
-        raise Refused("spool_full", retry_after=RETRY_SECONDS)
+def _record(header: BatchHeader, frame: bytes, received: Micros) -> Record:
+    return Record(
+        agent=header.agent,
+        epoch=header.epoch,
+        first=header.first,
+        last=header.last,
+        count=header.count,
+        received=received,
+        body=frame,
+    )
+
+
+def _refused(outcome: Outcome, header: BatchHeader) -> Refused:
     if outcome is Outcome.OVERLAP:
-        raise Refused("batch_overlap", f"a part of {first}..{last} is here already")
+        return Refused("batch_overlap", f"a part of {header.first}..{header.last} is here already")
     if outcome is Outcome.SCATTERED:
-        raise Refused("batch_scattered")
+        return Refused("batch_scattered")
+    return Refused("spool_full", retry_after=RETRY_SECONDS)
 
 
 def _oversized(limit: int, *, close: bool) -> Refused:
