@@ -361,8 +361,9 @@ def test_a_header_out_of_bounds_is_refused(changes: dict[str, Any]) -> None:
 
 
 def test_a_sign_of_life_is_a_batch_of_nothing() -> None:
-    batch = decode(frame(header(42, 0), Builder().encode(42)))
-    assert (batch.header.first, batch.header.last, batch.types) == (42, 41, {})
+    for body in (b"", Builder().encode(42)):
+        batch = decode(frame(header(42, 0), body))
+        assert (batch.header.first, batch.header.last, batch.types) == (42, 41, {})
 
 
 def test_a_header_from_a_newer_agent_is_read() -> None:

@@ -54,6 +54,8 @@ _ALL = bytes(range(256))
 def decode(data: bytes) -> RawBatch:
     """Give the batch in a frame. Raises WireError saying what is wrong and where; never anything else."""
     header, body = split(data)
+    if not body and not header.count:
+        return RawBatch(header, {})  # a sign of life
     try:
         parts = _content.decode(unpack(body))
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
