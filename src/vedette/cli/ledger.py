@@ -37,7 +37,7 @@ def ledger(client: Client, host: str, *, as_json: bool) -> None:
         json_lines(_streams(found))
         return
     if not found:
-        click.echo(f"{host or 'no host'} has sent nothing yet", err=True)
+        click.echo(f"host {host} has sent nothing yet" if host else "no host has sent anything yet", err=True)
     else:
         at = now()
         rows = [_row(one, at) for one in found]

@@ -1,5 +1,7 @@
 """`vedette tokens`: enrolment tokens."""
 
+from urllib.parse import urlsplit
+
 import click
 
 from vedette.cli.client import Client
@@ -33,8 +35,10 @@ def create(client: Client, *, as_json: bool, **wanted: str | int) -> None:
         json_line(made["token"] | {"token": made["secret"]})
         return
     click.echo(made["secret"])
-    click.echo(f"for {made['token']['uses']} agents, until {when(made['token']['expires'])}; on a host:", err=True)
-    click.echo(f"  vedette agent enrol --server https://THIS-SERVER:8441 --token {made['secret']}", err=True)
+    agents = "1 agent" if made["token"]["uses"] == 1 else f"{made['token']['uses']:,} agents"
+    server = urlsplit(client.config.url).hostname
+    click.echo(f"for {agents}, until {when(made['token']['expires'])}; on a host:", err=True)
+    click.echo(f"  vedette agent enrol --server https://{server}:8441 --token {made['secret']}", err=True)
 
 
 @tokens.command("list")

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from argon2 import PasswordHasher
 from fastapi import FastAPI
 
 from vedette.central.api.app import build
@@ -18,7 +19,18 @@ from vedette.query.statement import Statement
 from vedette.runtime.clock import DAY
 from vedette.schema.access import RIGHTS, Role
 from vedette.schema.policies import Settings, SignedSettings
-from vedette.store.state import State, accounts, audit, groups, migrate, open_state, settings, sqlite_url, tokens
+from vedette.store.state import (
+    State,
+    accounts,
+    audit,
+    groups,
+    migrate,
+    open_state,
+    passwords,
+    settings,
+    sqlite_url,
+    tokens,
+)
 
 START = 1_800_000_000_000_000
 PASSWORD = "correct horse battery"
@@ -40,12 +52,17 @@ class TheClock:
         return self.now
 
 
+def nothing(statement: Statement) -> list[tuple[Any, ...]]:
+    """Give what an empty store answers."""
+    return [(0, [])] if statement.columns == ("count", "hosts") else []
+
+
 class FakeStore:
     """Answers statements with the rows that `answer` gives; remembers them."""
 
     def __init__(self) -> None:
         self.asked: list[Statement] = []
-        self.answer: Callable[[Statement], list[tuple[Any, ...]]] = lambda _statement: []
+        self.answer: Callable[[Statement], list[tuple[Any, ...]]] = nothing
 
     def __call__(self, statement: Statement) -> list[tuple[Any, ...]]:
         self.asked.append(statement)
@@ -117,6 +134,7 @@ class Served:
     def __init__(self, app: FastAPI) -> None:
         self._server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None, ws="none"))
         self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def _run(self) -> None:
@@ -130,6 +148,12 @@ class Served:
         self._server.should_exit = True
         self._thread.join(10)
         self._listener.close()
+
+
+@pytest.fixture(autouse=True)
+def cheap_hashing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash passwords in microseconds: the cost of Argon2 is not what these tests are about."""
+    monkeypatch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
 @pytest.fixture(scope="session")

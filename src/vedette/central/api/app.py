@@ -18,6 +18,7 @@ from vedette.central.api import (
     signing_in,
     users,
 )
+from vedette.central.api.body_limit import BodyLimit
 from vedette.central.api.headers import SecurityHeaders
 from vedette.central.api.parts import Limits, Parts
 from vedette.central.api.routes import Routes
@@ -54,8 +55,8 @@ def bare(limits: Limits) -> FastAPI:
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
-        max_body_size=limits.body,
     )
+    app.add_middleware(BodyLimit, most=limits.body)
     problems.install(app)
     app.add_middleware(SecurityHeaders)
     routes.install(app, SUBJECTS)

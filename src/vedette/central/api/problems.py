@@ -9,6 +9,7 @@ import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vedette.query.statement import LIMIT_CODES
 from vedette.runtime.errors import (
@@ -100,7 +101,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(VedetteError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _unexpected)
+    app.add_middleware(Boundary)
 
 
 def _refused(_request: Request, error: Exception) -> Response:
@@ -135,20 +136,44 @@ def _invalid(_request: Request, error: Exception) -> Response:
 def _http(_request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
+    return reply(problem_of_http(error), error.headers)
+
+
+def problem_of_http(error: HTTPException) -> Problem:
+    """Give the problem of an error that the framework found."""
     title = HTTPStatus(error.status_code).phrase
-    return reply(
-        Problem(
-            type=_PREFIX + title.lower().replace(" ", "-"),
-            title=title,
-            status=error.status_code,
-            detail=str(error.detail),
-        ),
-        error.headers,
-    )
+    word = "too-large" if error.status_code == 413 else title.lower().replace(" ", "-")
+    return Problem(type=_PREFIX + word, title=title, status=error.status_code, detail=str(error.detail))
 
 
-def _unexpected(request: Request, error: Exception) -> Response:
+class Boundary:
+    """The supervisor of requests: what nothing else handled is logged under a trace and told as a problem.
+
+    A response that has begun (an export) is cut instead, so that nobody takes a part for the whole.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        begun = False
+
+        async def noticing(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noticing)
+        except Exception as error:
+            if begun or scope["type"] != "http":
+                raise
+            await _fault(scope, error)(scope, receive, send)
+
+
+def _fault(scope: Scope, error: Exception) -> Response:
     trace = secrets.token_hex(8)
-    _LOG.error("%s %s failed trace=%s", request.method, request.url.path, trace, exc_info=error)
+    _LOG.error("%s %s failed trace=%s", scope["method"], scope["path"], trace, exc_info=error)
     detail = f"this is a fault of the server; its log has it under {trace}"
     return reply(Problem(type=_PREFIX + "fault", title="Internal Server Error", status=500, detail=detail, trace=trace))
