@@ -136,7 +136,10 @@ class Deployment:
             "central", "central", "--data", str(data), "--listen-ingest", "127.0.0.1:0", "--listen-api", "127.0.0.1:0"
         )
         ready = data / "run" / "ports.json"
-        until(ready.exists, seconds=60, what="the Central Node's ports", alive=self.alive)
+        until(
+            lambda: ready.exists() and "api" in self.ports,
+            seconds=60, what="the Central Node's ports", alive=self.alive,
+        )  # fmt: skip
         until(
             lambda: self.vedette("hosts", "--json", check=False).returncode == 0,
             seconds=60, what="the API", alive=self.alive,

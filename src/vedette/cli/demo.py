@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -55,8 +54,7 @@ def _run(data: Path, cleanup: contextlib.ExitStack, stop: threading.Event, *, ex
             "--listen-api", _address(8440), "--listen-ingest", _address(8441),
         )
     )  # fmt: skip
-    ports = _wait_for_json(central / "run" / "ports.json", data / "central.log", stop)
-    _wait_for_file(central / "client.toml", data / "central.log", stop)
+    ports = _wait_for_ports(central / "run" / "ports.json", data / "central.log", stop)
     (data / "client.toml").symlink_to(central / "client.toml")
     os.environ["VEDETTE_CLIENT"] = str(central / "client.toml")
     _wait_for_api(stop)
@@ -115,19 +113,17 @@ def _vedette(*arguments: str, check: bool = True) -> subprocess.CompletedProcess
     return done
 
 
-def _wait_for_file(path: Path, log: Path, stop: threading.Event) -> None:
+def _wait_for_ports(path: Path, log: Path, stop: threading.Event) -> dict[str, int]:
+    """Wait until every part of the Central Node has its port."""
     deadline = time.monotonic() + _READY_SECONDS
-    while not path.exists():
+    while True:
+        ports: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
+        if {"ingest", "api"} <= set(ports):
+            return ports
         if stop.wait(0.1):
             raise click.Abort
         if time.monotonic() > deadline:
             raise click.ClickException(f"the Central Node did not start:\n{log.read_text()[-2000:]}")
-
-
-def _wait_for_json(path: Path, log: Path, stop: threading.Event) -> dict[str, Any]:
-    _wait_for_file(path, log, stop)
-    found: dict[str, Any] = json.loads(path.read_text())
-    return found
 
 
 def _wait_for_api(stop: threading.Event) -> None:
@@ -151,7 +147,7 @@ def _show_scene(data: Path, stop: threading.Event) -> None:
     """Wait for the first event, play the scene, and show what the hunt finds of it."""
     _wait_for_event("event.type:*", stop)
     mark = play(data / "scene")
-    query = f"process.command_line:*{mark}*"
+    query = f"process.command_line:*{mark}* AND NOT event.type:module_load"
     _wait_for_event(query, stop)
     click.echo(f"\n$ vedette hunt '{query}'")
     click.echo(_vedette("hunt", query, "--since", "10m").stdout)

@@ -63,8 +63,9 @@ def _dictionary_array(field: Field, column: Dictionary) -> "pa.Array[Any] | None
         taken: pa.Array[Any] = whole.take(pa.array(column.indices))
         return taken
     kind = np.uint8 if len(column.values) <= 256 else np.uint16 if len(column.values) <= 65_536 else np.int32
-    values = pa.array(["", *column.values[1:]], type=pa.string())
-    return pa.DictionaryArray.from_arrays(pa.array(column.indices.astype(kind), mask=mask), values)
+    # The store refuses a dictionary with equal values, so "unknown" has none of its own: an empty text may be known.
+    known = np.maximum(column.indices - 1, 0).astype(kind)
+    return pa.DictionaryArray.from_arrays(pa.array(known, mask=mask), pa.array(column.values[1:], type=pa.string()))
 
 
 _ARROW: Mapping[Kind, "pa.DataType"] = {
