@@ -186,6 +186,19 @@ def test_segments_still_there_are_known_even_without_the_streams_log(tmp_path: P
     assert spool.backlog().events == 10
 
 
+def test_a_flipped_bit_in_a_waiting_segment_does_not_hide_later_batches(tmp_path: Path) -> None:
+    spool = open_spool(tmp_path)
+    spool.append([record(1, 10)])
+    spool.close()
+    (path,) = tmp_path.glob("*.seg")
+    data = bytearray(path.read_bytes())
+    data[12 + 4 + 32 + 16 + 8 + 2] ^= 0xFF  # the third byte of `last`
+    data[20] = 0xE9  # no ASCII
+    path.write_bytes(data)
+    spool = open_spool(tmp_path)
+    assert spool.append([record(11, 20), record(1, 10)]) == [Outcome.STORED, Outcome.DUPLICATE]
+
+
 def test_the_backlog_shrinks_as_segments_are_taken(tmp_path: Path) -> None:
     spool = open_spool(tmp_path)
     spool.append([record(n * 100 + 1, n * 100 + 100) for n in range(3)])

@@ -78,7 +78,7 @@ def read_segment(path: Path) -> list[Record]:
 
 
 def read_heads(path: Path) -> Iterator[RecordHead]:
-    """Read the heads of a sealed segment without its bodies (which are not checked); stops at damage."""
+    """Read the heads of a sealed segment, unchecked because the bodies are not read: for counting only."""
     with path.open("rb") as file:
         while len(head := file.read(HEAD_BYTES)) == HEAD_BYTES:
             magic, length, _ = _START.unpack_from(head)
@@ -91,8 +91,8 @@ def read_heads(path: Path) -> Iterator[RecordHead]:
 def _head(rest: bytes) -> RecordHead:
     count, agent, epoch, first, last, received = _REST.unpack(rest)
     return RecordHead(
-        agent=agent.decode("ascii"),
-        epoch=epoch.decode("ascii"),
+        agent=agent.decode("ascii", "replace"),
+        epoch=epoch.decode("ascii", "replace"),
         first=first,
         last=last,
         count=count,

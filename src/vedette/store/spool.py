@@ -24,7 +24,6 @@ from vedette.schema.fields import Micros
 from vedette.store.segment import (
     HEAD_BYTES,
     Record,
-    RecordHead,
     pack_head,
     read_heads,
     read_segment,
@@ -309,12 +308,13 @@ class Spool:
 
     def _recover(self) -> int:
         """Take up what a crash left; gives the first number never used."""
-        highest = max(self.streams.segment, self._read_next() - 1)
+        committed = self.streams.segment
+        highest = max(committed, self._read_next() - 1)
         for path in sorted(self._folder.glob("*.seg")):
             number = int(path.stem)
-            heads = list(read_heads(path))
-            self._know(heads)
-            self._waiting[number] = (sum(head.count for head in heads), path.stat().st_size)
+            if number > committed:  # the streams log lost its end
+                self._know(scan(path.read_bytes())[0])
+            self._waiting[number] = (sum(head.count for head in read_heads(path)), path.stat().st_size)
             highest = max(highest, number)
         for path in sorted(self._folder.glob("*.open")):
             data = path.read_bytes()
@@ -327,9 +327,9 @@ class Spool:
             highest = max(highest, int(path.stem))
         return highest + 1
 
-    def _know(self, heads: Sequence[RecordHead]) -> None:
-        for head in heads:
-            self.streams.add(StreamKey(head.agent, head.epoch), head.first, head.last)
+    def _know(self, records: Sequence[Record]) -> None:
+        for record in records:
+            self.streams.add(StreamKey(record.agent, record.epoch), record.first, record.last)
 
     def _read_next(self) -> int:
         path = self._folder / "next"
