@@ -3,6 +3,7 @@
 import logging
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from vedette import __version__
@@ -29,6 +30,7 @@ TICK = 5.0
 """Seconds between status files."""
 TICKS_PER_REFRESH = 12
 """Host facts are read, and old events expired, once a minute."""
+REFRESHES_PER_JOIN = 10
 SOURCE_PATIENCE = 10.0
 UPLINK_PATIENCE = 5.0
 """Seconds that a stopping agent waits for its sources, and for what can still be sent."""
@@ -81,8 +83,10 @@ class Agent:
             loop.start()
         ticks = 0
         while not stop.is_set():
-            self._tick(refresh=ticks % TICKS_PER_REFRESH == TICKS_PER_REFRESH - 1)
             ticks += 1
+            self._tick(refresh=ticks % TICKS_PER_REFRESH == 0)
+            if ticks % (TICKS_PER_REFRESH * REFRESHES_PER_JOIN) == 0 and not self.uplink.online:
+                self._tidy(self.buffer.join)
             stop.wait(TICK)
         self._end(threads)
 
@@ -115,14 +119,18 @@ class Agent:
         self._report_gap()
         if refresh:
             self._facts = self._read_facts()
-            try:
-                gone = self.buffer.expire()
-            except SpoolFull as error:
-                log.warning("buffer cannot expire problem=%s", error)
-            else:
-                if gone:
-                    log.warning("events expired unsent count=%d", gone)
+            self._tidy(self.buffer.expire)
         self._write_status(running=True)
+
+    def _tidy(self, action: Callable[[], int]) -> None:
+        """Let go of what is too old, or join small batches while nobody listens."""
+        try:
+            count = action()
+        except SpoolFull as error:
+            log.warning("buffer cannot be tidied problem=%s", error)
+        else:
+            if count:
+                log.info("buffer tidied by=%s count=%d", action.__name__, count)
 
     def _read_facts(self) -> Facts:
         try:

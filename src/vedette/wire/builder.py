@@ -33,8 +33,6 @@ class Builder:
 
     def __init__(self, events: list[Event] | None = None) -> None:
         self.events: list[Event] = [] if events is None else events
-        # Kept for the life of the builder: making a context costs more than compressing a small batch.
-        self._compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True, write_content_size=True)
 
     def __len__(self) -> int:
         return len(self.events)
@@ -51,13 +49,26 @@ class Builder:
         """
         if len(self.events) > limits.EVENTS:
             raise WireError(f"batch: {len(self.events)} events, allowed are {limits.EVENTS}")
-        content = _content(self.events, first_sequence)
-        if len(content) > limits.CONTENT_BYTES:
-            raise WireError(f"content: {len(content)} bytes, allowed are {limits.CONTENT_BYTES}")
-        body = self._compressor.compress(content)
-        if len(body) > limits.BODY_BYTES:
-            raise WireError(f"body: {len(body)} bytes, allowed are {limits.BODY_BYTES}")
-        return body
+        return _compressed(_content(self.events, first_sequence))
+
+
+def compress(types: dict[str, TypeColumns]) -> bytes:
+    """Give columns as the body of a batch. Raises WireError when they are too large for one."""
+    content = _encoder.encode(types)
+    rows = sum(part.n for part in types.values())
+    if rows > limits.EVENTS:
+        raise WireError(f"batch: {rows} events, allowed are {limits.EVENTS}")
+    _check(types)
+    return _compressed(content)
+
+
+def _compressed(content: bytes) -> bytes:
+    if len(content) > limits.CONTENT_BYTES:
+        raise WireError(f"content: {len(content)} bytes, allowed are {limits.CONTENT_BYTES}")
+    body = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True, write_content_size=True).compress(content)
+    if len(body) > limits.BODY_BYTES:
+        raise WireError(f"body: {len(body)} bytes, allowed are {limits.BODY_BYTES}")
+    return body
 
 
 def _content(events: list[Event], first: int) -> bytes:

@@ -60,6 +60,15 @@ def columns_of(layout: Layout, events: Sequence[Struct]) -> dict[str, Column]:
     return columns
 
 
+def column_of_values(name: str, values: Sequence[Any]) -> Column | None:
+    """One column from the values of its rows (tuples for lists); None when all are unknown."""
+    kinds = {type(value) for value in values if value is not None}
+    kind = (
+        Kind.MAP if dict in kinds else Kind.LIST if tuple in kinds else Kind.INTEGER if kinds == {int} else Kind.SCALAR
+    )
+    return _column(Leaf(0, name, kind), values, Rows(len(values)))
+
+
 def integers(values: Iterable[int]) -> bytes:
     """Raw little-endian i8. Raises OverflowError beyond 64 bits, TypeError for what is no integer."""
     return little_endian(array("q", values))

@@ -56,6 +56,13 @@ def decode(data: bytes) -> RawBatch:
     header, body = split(data)
     if not body and not header.count:
         return RawBatch(header, {})  # a sign of life
+    types = decode_body(body)
+    _check_sequences(header, types)
+    return RawBatch(header, types)
+
+
+def decode_body(body: bytes | memoryview) -> dict[str, RawColumns]:
+    """Give the columns in a body, without what only the header knows. Raises WireError."""
     try:
         parts = _content.decode(unpack(body))
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
@@ -65,8 +72,7 @@ def decode(data: bytes) -> RawBatch:
     for name, part in parts.items():
         columns, left = _columns(name, part, left)
         types[name] = RawColumns(part.n, columns)
-    _check_sequences(header, types)
-    return RawBatch(header, types)
+    return types
 
 
 def unpack(body: bytes | memoryview) -> bytes:

@@ -15,13 +15,15 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from vedette.agent.core.buffer_file import BufferDamagedError, open_file, set_aside, translate
+from vedette.agent.core.joining import Piece, runs
 from vedette.agent.core.losses import Losses
 from vedette.agent.core.packing import Packed, pack
 from vedette.runtime.clock import DAY, Clock
-from vedette.runtime.errors import SpoolFull
+from vedette.runtime.errors import SpoolFull, WireError
 from vedette.runtime.files import write_atomic
 from vedette.schema.entities import Gap, Host, Os
 from vedette.schema.events.base import Event
+from vedette.wire.join import join
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +38,12 @@ _SPARE_PAGES = 1024
 """Free pages (4 KiB) that the file may keep."""
 
 _FIRSTS = "SELECT first FROM batch WHERE kept >= ? ORDER BY first"
-_ROW = "SELECT first, last, kept, facts, crc, payload FROM batch WHERE first = ?"
+_ROW = "SELECT first, last, kept, facts, crc, payload, offline FROM batch WHERE first = ?"
+_FIX = "UPDATE batch SET offline = 0 WHERE first = ?"
+_NEVER_SENT = "SELECT first, last, kept, length(payload), facts FROM batch WHERE offline = 1 ORDER BY first"
+_JOINED = 2
+"""Value of `offline`: joined once, so it is not joined again and spans no more than a run may."""
+_WHOLE = "SELECT oldest, kept, facts, payload FROM batch WHERE first = ?"
 _SIZES = "SELECT first, last, kept, length(payload) FROM batch ORDER BY first"
 _WITHIN = "SELECT first, last, length(payload) FROM batch WHERE first >= ? AND first <= ? AND last <= ?"
 _INSERT = "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -147,6 +154,8 @@ class Buffer:
             if zlib.crc32(row[5]) != row[4]:
                 self.discard(first, CORRUPT)
                 return self.pick(live_since=live_since, skip=skip)
+            if row[6]:  # kept in the very moment in which the uplink came back
+                self._write(lambda db: db.execute(_FIX, (first,)))
             self._flight.add(first)
             return Batch(row[0], row[1], row[2], msgspec.msgpack.decode(row[3], type=Facts), row[5])
 
@@ -214,7 +223,30 @@ class Buffer:
 
     def online(self) -> None:
         """Fix the boundaries of all batches: from now on they may be sent."""
-        self._write(lambda db: db.execute("UPDATE batch SET offline = 0 WHERE offline = 1"))
+        self._write(lambda db: db.execute("UPDATE batch SET offline = 0 WHERE offline > 0"))
+
+    def join(self) -> int:
+        """Make one batch of neighbours that were never sent; gives how many batches are fewer now."""
+        with self._lock:
+            rows = self._guarded(lambda: self._db.execute(_NEVER_SENT).fetchall())
+            pieces = [Piece(first, last, kept, size, zlib.crc32(facts)) for first, last, kept, size, facts in rows]
+            return sum(self._join(run) for run in runs(pieces))
+
+    def _join(self, run: list[Piece]) -> int:
+        rows = [self._db.execute(_WHOLE, (piece.first,)).fetchone() for piece in run]
+        try:
+            payload = join([row[3] for row in rows])
+        except WireError as error:
+            log.warning("batches not joined first=%d last=%d problem=%s", run[0].first, run[-1].last, error)
+            return 0
+        oldest, facts = min(row[0] for row in rows), rows[0][2]
+        # The latest time of all: no event leaves before its 21 days are over.
+        one = (run[0].first, run[-1].last, oldest, run[-1].kept, _JOINED, facts, zlib.crc32(payload), payload)
+        firsts = [(piece.first,) for piece in run]
+        self._write(lambda db: (db.executemany(_DELETE, firsts), db.execute(_INSERT, one)))
+        self._batches -= len(run) - 1
+        self._bytes += len(payload) - sum(piece.size for piece in run)
+        return len(run) - 1
 
     def sign_of_life(self) -> None:
         """Note durably that the agent runs, and what it lost so far."""

@@ -30,7 +30,7 @@ CREATE TABLE batch (
     last INTEGER NOT NULL,
     oldest INTEGER NOT NULL,
     kept INTEGER NOT NULL,
-    offline INTEGER NOT NULL,  -- 1: certainly never sent, so its boundaries may still change
+    offline INTEGER NOT NULL,  -- 1: certainly never sent, so its boundaries may still change, 2: joined once
     facts BLOB NOT NULL,
     crc INTEGER NOT NULL,
     payload BLOB NOT NULL
