@@ -2,7 +2,10 @@
 
 import asyncio
 import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ import pytest
 import uvicorn
 from argon2 import PasswordHasher
 from fastapi import FastAPI
+from tests.query.conftest import arrow
 
 from vedette.central.api.app import build
 from vedette.central.api.parts import Keys, Limits, Parts
@@ -19,6 +23,9 @@ from vedette.query.statement import Statement
 from vedette.runtime.clock import DAY
 from vedette.schema.access import RIGHTS, Role
 from vedette.schema.policies import Settings, SignedSettings
+from vedette.store.columns import ipc_stream
+from vedette.store.event_table import create_table
+from vedette.store.events import EventStore
 from vedette.store.state import (
     State,
     accounts,
@@ -167,6 +174,55 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> bytes:
         settings.publish(db, Settings(), tenant="default", sign=sign, now=1)
     state.close()
     return path.read_bytes()
+
+
+class RealStore:
+    """A store process; the rows of a test are in a tenant of its own."""
+
+    def __init__(self, data: Path, port: int) -> None:
+        password = (data / "run" / "store-password").read_text().strip()
+        self.events = EventStore(f"http://127.0.0.1:{port}", password)
+        self.events.command(create_table())
+        self._tenants = 0
+
+    def ask(self, statement: Statement) -> list[tuple[Any, ...]]:
+        """Run a statement."""
+        return self.events.query(statement.sql, statement.parameters, statement.settings)
+
+    def insert(self, rows: list[dict[str, Any]]) -> str:
+        """Store rows; give their tenant."""
+        self._tenants += 1
+        tenant = f"tenant{self._tenants}"
+        self.events.insert(ipc_stream(arrow([row | {"tenant": tenant} for row in rows])), token=tenant)
+        return tenant
+
+
+def listening(ready: Path) -> bool:
+    """Whether the port that the file names is served."""
+    try:
+        socket.create_connection(("127.0.0.1", int(ready.read_text())), timeout=5).close()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+@pytest.fixture(scope="session")
+def real_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealStore]:
+    """Run a store process for the tests of hunting."""
+    data = tmp_path_factory.mktemp("node")
+    command = [sys.executable, "-m", "vedette.store.server", "--data", str(data), "--port", "0"]
+    with (data / "log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    try:
+        ready, deadline = data / "run" / "store.ready", time.monotonic() + 60
+        while not listening(ready):
+            if process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"the store process did not start: {(data / 'log').read_text()}")
+            time.sleep(0.05)
+        yield RealStore(data, int(ready.read_text()))
+    finally:
+        process.terminate()
+        process.wait(20)
 
 
 @pytest.fixture

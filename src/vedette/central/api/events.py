@@ -9,13 +9,13 @@ from starlette.responses import StreamingResponse
 
 from vedette.central.api import export
 from vedette.central.api.bodies import Body
-from vedette.central.api.hunting import events_of, parse, searching
+from vedette.central.api.hunting import events_of, parse, place, searching
 from vedette.central.api.period import window
 from vedette.central.api.problems import ProblemError
 from vedette.central.api.routes import Routes
 from vedette.central.api.shape import Wanted
 from vedette.central.api.work import InWork, Work
-from vedette.query import ast, sql
+from vedette.query import ast, explain, sql
 from vedette.query.search import Answer, Question
 from vedette.query.statement import MAX_ROWS, Window
 from vedette.runtime.clock import DAY
@@ -59,6 +59,16 @@ class AskedTop(Asked):
     """The most frequent values of the field `field`."""
 
     field: Annotated[str, Field(min_length=1, max_length=200)]
+    limit: Annotated[int, Field(ge=1, le=1_000)] = 20
+
+
+class AskedValues(Body):
+    """Values of the field `field` that begin with `prefix`, in the time given; by default the last 24 hours."""
+
+    field: Annotated[str, Field(min_length=1, max_length=200)]
+    prefix: Annotated[str, Field(max_length=500)] = ""
+    since: Moment = None
+    until: Moment = None
     limit: Annotated[int, Field(ge=1, le=1_000)] = 20
 
 
@@ -125,10 +135,17 @@ class FoundTop(Partial, frozen=True, kw_only=True):
     values: list[TopValue]
 
 
+class SeenValue(msgspec.Struct, frozen=True, kw_only=True):
+    """A value and how many events had it, as far as was looked."""
+
+    value: str
+    count: int
+
+
 class Explained(msgspec.Struct, frozen=True, kw_only=True):
     """What the query was understood as, and the SQL that answers it; values are bound, not in the text."""
 
-    understood: Any
+    understood: str
     sql: str
     parameters: dict[str, Any]
 
@@ -180,14 +197,22 @@ def top_values(work: InWork, body: AskedTop) -> FoundTop:
     return FoundTop(values=values, **_partial(work, question, answer))
 
 
+@routes.ask("/events/values", needs=Right.EVENTS_READ, answers=list[SeenValue])
+def seen_values(work: InWork, body: AskedValues) -> list[SeenValue]:
+    """Complete a value that is being typed. Best effort within a second."""
+    period = window(body.since, body.until, now=work.now)
+    statement = sql.compile_values(body.field, body.prefix, work.scope, period, limit=body.limit)
+    with place(work):
+        return [SeenValue(value=str(value), count=count) for value, count in work.parts.events(statement)]
+
+
 @routes.ask("/events/explain", needs=Right.EVENTS_READ, answers=Explained)
 def explain_query(work: InWork, body: Asked) -> Explained:
     """Show what a query is understood as, without running it."""
     question = _question(work, body)
     statement = sql.compile_events(question.node, question.scope, question.window, limit=1)
-    return Explained(
-        understood=msgspec.to_builtins(question.node), sql=statement.sql, parameters=dict(statement.parameters)
-    )
+    understood = explain.describe(question.node)
+    return Explained(understood=understood, sql=statement.sql, parameters=dict(statement.parameters))
 
 
 @routes.change("POST", "/events/export", needs=Right.EVENTS_READ, action="events.export", answers=dict[str, Any])
