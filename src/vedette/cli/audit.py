@@ -5,12 +5,12 @@ from itertools import islice
 import click
 
 from vedette.cli.client import Client
-from vedette.cli.connection import connected
+from vedette.cli.connection import ListingGroup, connected
 from vedette.cli.printing import json_line, json_lines, table, when
 from vedette.runtime.errors import VedetteError
 
 
-@click.group("audit")
+@click.group("audit", cls=ListingGroup)
 def audit() -> None:
     """Read the audit log and check that it is whole.
 

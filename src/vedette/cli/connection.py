@@ -25,3 +25,15 @@ def connected(command: Callable[..., None]) -> Callable[..., None]:
             command(client, *args, as_json=as_json, **options)
 
     return run
+
+
+class ListingGroup(click.Group):
+    """A group that lists when no command is named: `vedette hosts --json` is `vedette hosts list --json`."""
+
+    default = "list"
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the default command in where none is named."""
+        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+            args = [self.default, *args]
+        return super().parse_args(ctx, args)

@@ -67,12 +67,13 @@ def facts(event: Event) -> Iterator[str]:
         )
     if digests := _digests(event, "process.file"):
         yield "  file   " + digests
-    if event.get("process.parent.entity_id") or event.get("process.parent.file.path"):
-        yield "parent   " + _joined(
-            event.get("process.parent.command_line") or event.get("process.parent.file.path"),
-            _named("pid", event.get("process.parent.pid")),
-            _named("id", event.get("process.parent.entity_id")),
-        )
+    parent = _joined(
+        event.get("process.parent.command_line") or event.get("process.parent.file.path"),
+        _named("pid", event.get("process.parent.pid")),
+        _named("id", event.get("process.parent.entity_id")),
+    )
+    if parent:
+        yield "parent   " + parent
     for prefix in ("file", "module.file", "driver.file", "blocked.file", "target.file"):
         if digests := _digests(event, prefix):
             yield f"{prefix}  " + digests

@@ -3,26 +3,29 @@
 import click
 
 from vedette.cli.client import Client
-from vedette.cli.connection import connected
+from vedette.cli.connection import ListingGroup, connected
 from vedette.cli.printing import json_line, json_lines, table, when
 from vedette.runtime.clock import now
 
 
-@click.group("hosts", invoke_without_command=True)
-@click.option("--name", default="", metavar="PATTERN", help="Only these host names; may hold *.")
-@connected
-@click.pass_context
-def hosts(context: click.Context, client: Client, *, name: str, as_json: bool) -> None:
-    """List hosts; `vedette hosts COMMAND` changes one.
+@click.group("hosts", cls=ListingGroup)
+def hosts() -> None:
+    """List, move and revoke hosts.
 
     \b
     Examples:
-      vedette hosts --name 'web-*'
+      vedette hosts
+      vedette hosts --name 'web-*' --json
       vedette hosts move HOST servers
       vedette hosts revoke HOST
     """  # noqa: D301 - click wants the backspace itself
-    if context.invoked_subcommand:
-        return
+
+
+@hosts.command("list")
+@click.option("--name", default="", metavar="PATTERN", help="Only these host names; may hold *.")
+@connected
+def show(client: Client, *, name: str, as_json: bool) -> None:
+    """List hosts by name (the default)."""
     found = list(client.pages("/hosts", hostname=name))
     if as_json:
         json_lines(found)

@@ -5,12 +5,12 @@ from urllib.parse import urlsplit
 import click
 
 from vedette.cli.client import Client
-from vedette.cli.connection import connected
+from vedette.cli.connection import ListingGroup, connected
 from vedette.cli.printing import json_line, json_lines, table, when
 from vedette.runtime.clock import now
 
 
-@click.group("tokens")
+@click.group("tokens", cls=ListingGroup)
 def tokens() -> None:
     """Make, list and revoke the tokens with which agents enrol.
 

@@ -5,14 +5,14 @@ from typing import Any
 import click
 
 from vedette.cli.client import Client
-from vedette.cli.connection import connected
+from vedette.cli.connection import ListingGroup, connected
 from vedette.cli.printing import json_line, json_lines, table, when
 from vedette.runtime.errors import ConfigError
 
 _ROLES = click.Choice(["administrator", "senior_officer", "officer", "auditor"])
 
 
-@click.group("users")
+@click.group("users", cls=ListingGroup)
 def users() -> None:
     """Manage accounts.
 

@@ -1,0 +1,189 @@
+"""Commands against a served API."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.central.api.conftest import PASSWORD, START, Api, RealStore
+from tests.central.api.test_events import ENTITY, row
+from tests.central.api.test_hosts import enrol
+from tests.cli.conftest import Vedette
+
+from vedette.runtime.clock import SECOND
+from vedette.schema.access import Role
+from vedette.store.state import accounts, ledger
+
+ALWAYS = ("--since", str(START - 3600 * SECOND), "--until", str(START + SECOND))
+
+
+@pytest.fixture
+def hunting(api: Api, real_store: RealStore, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Give a function that stores events and makes the command's caller one of their tenant."""
+    api.store.answer = real_store.ask
+
+    def hold(*rows: dict[str, Any]) -> None:
+        tenant = real_store.insert(list(rows))
+        account = api.account(f"ann-{tenant}", Role.ADMINISTRATOR, tenants=(tenant,))
+        monkeypatch.setenv("VEDETTE_TOKEN", api.token(account))
+
+    return hold
+
+
+def test_hunt_shows_what_happened_with_hashes_user_and_parent(vedette: Vedette, hunting: Any) -> None:
+    hunting(
+        row(1, process__command_line="curl -s x", process__file__name="curl", process__file__sha256="a" * 64,
+            process__entity_id=ENTITY, user__name="root", host__name="web", process__parent__command_line="bash -l",
+            process__parent__entity_id="b" * 32),
+    )  # fmt: skip
+    result = vedette("hunt", "process.file.name:curl", *ALWAYS)
+    assert result.exit_code == 0
+    for value in ("web", "root", "process_start", "curl -s x", "a" * 64, "bash -l", ENTITY):
+        assert value in result.stdout
+    assert "a" * 64 not in vedette("hunt", "", "--brief", *ALWAYS).stdout
+    (line,) = vedette("hunt", "", "--json", *ALWAYS).stdout.splitlines()
+    assert json.loads(line)["process.command_line"] == "curl -s x"
+    result = vedette("hunt", "", "--columns", "host.name,CommandLine", *ALWAYS)
+    assert result.stdout.splitlines()[0].split() == ["host.name", "process.command_line"]
+    assert "1 events of 1 hosts" in vedette("hunt", "--count", *ALWAYS).stdout
+    assert "curl" in vedette("hunt", "--top", "FileName", *ALWAYS).stdout
+
+
+def test_hunt_takes_more_pages_up_to_its_limit_and_says_that_there_is_more(vedette: Vedette, hunting: Any) -> None:
+    hunting(*(row(number) for number in range(1, 3001)))
+    result = vedette("hunt", "--json", "--limit", "2500", *ALWAYS)
+    assert len(result.stdout.splitlines()) == 2500
+    assert "there are more" in result.stderr
+    assert len(vedette("hunt", "--json", "--limit", "5000", *ALWAYS).stdout.splitlines()) == 3000
+
+
+def test_hunt_says_why_there_is_nothing(vedette: Vedette, hunting: Any) -> None:
+    hunting(row(1, host__name="web"))
+    result = vedette("hunt", "user.name:nobody", *ALWAYS)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "the newest event is process_start" in result.stderr
+    assert "from host web" in result.stderr
+
+
+def test_hunt_points_at_what_it_does_not_understand(vedette: Vedette) -> None:
+    result = vedette("hunt", "user.name:x AND\nuser.nmae:y")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-2:] == ["  user.nmae:y", "  ^"]
+    assert "did you mean" in result.stderr
+
+
+def test_tree_draws_ancestors_and_descendants(vedette: Vedette, hunting: Any) -> None:
+    hunting(
+        row(9, process__entity_id="1" * 32, process__command_line="bash", process__pid=10, user__name="ann"),
+        row(8, process__entity_id=ENTITY, process__parent__entity_id="1" * 32, process__command_line="make"),
+        row(7, process__entity_id="3" * 32, process__parent__entity_id=ENTITY, process__command_line="cc"),
+        row(6, event__type="process_stop", process__entity_id="3" * 32, process__end_time=START, process__exit_code=4),
+    )
+    result = vedette("tree", ENTITY)
+    assert result.exit_code == 0, result.output
+    shown = [line for line in result.stdout.splitlines() if "[" in line]
+    assert [line.lstrip(" └─├│").split("  ")[0] for line in shown] == ["bash", "make", "cc"]
+    assert "exit code 4" in result.stdout
+    assert [json.loads(line)["depth"] for line in vedette("tree", ENTITY, "--json").stdout.splitlines()] == [-1, 0, 1]
+    assert vedette("tree", "f" * 32).exit_code == 1
+
+
+def test_hosts_are_listed_moved_and_revoked(vedette: Vedette, api: Api) -> None:
+    assert "there are no hosts yet" in vedette("hosts").stderr
+    host = enrol(api, "web")
+    assert "web" in vedette("hosts").stdout
+    vedette("settings", "groups", "--add", "lab")
+    assert "in lab now" in vedette("hosts", "move", host, "lab").stdout
+    assert vedette("hosts", "revoke", host).exit_code == 1
+    assert "revoked" in vedette("hosts", "revoke", host, "--yes").stdout
+    assert json.loads(vedette("hosts", "--json").stdout)["group"] == "lab"
+
+
+def test_ledger_shows_each_stream(vedette: Vedette, api: Api) -> None:
+    assert "no host has sent" in vedette("ledger").stderr
+    host = enrol(api, "web")
+    with api.state.write() as db:
+        received = ledger.StreamReceived(agent=host, epoch="e", ranges=((1, 1500), (1502, 1502)), sent_last=1502)
+        ledger.record_streams(db, [received], now=api.clock())
+    assert "1,501" in vedette("ledger").stdout
+    assert "missing in e: 1,501 to 1,501" in vedette("ledger", "web").stdout
+    line = json.loads(vedette("ledger", "--json").stdout)
+    assert (line["host"], line["epoch"], line["sent"], line["received"]) == (host, "e", 1502, 1501)
+    assert line["gaps"] == [{"first": 1501, "last": 1501}]
+
+
+def test_tokens_are_made_listed_and_revoked(vedette: Vedette) -> None:
+    made = json.loads(vedette("tokens", "create", "--note", "lab", "--json").stdout)
+    assert made["token"].startswith("vde_")
+    assert "usable" in vedette("tokens", "list").stdout
+    assert vedette("tokens", "revoke", made["id"]).exit_code == 0
+    assert "revoked" in vedette("tokens", "list").stdout
+    assert vedette("tokens", "revoke", made["id"]).exit_code == 1
+
+
+def test_users_are_added_changed_and_reset(vedette: Vedette) -> None:
+    assert vedette("users", "add", "bob", "--role", "officer").exit_code == 0
+    assert "auditor" in vedette("users", "change", "bob", "--role", "auditor").stdout
+    assert "disabled" in vedette("users", "change", "bob", "--disable").stdout
+    assert vedette("users", "change", "bob").exit_code == 2
+    assert json.loads(vedette("users", "reset-password", "bob", "--json").stdout)["password"]
+    assert vedette("users", "reset-password", "nobody").exit_code == 1
+    assert "bob" in vedette("users", "list").stdout
+
+
+def test_settings_are_shown_and_changed_one_by_one(vedette: Vedette) -> None:
+    assert "send_interval" in vedette("settings", "show").stdout
+    done = vedette("settings", "set", "default", "send_interval=5", "exclude_paths=/a,/b", "keep_environment=false")
+    assert done.exit_code == 0, done.output
+    assert vedette("settings", "set", "default", "buffer_days=7").exit_code == 0
+    held = json.loads(vedette("settings", "show", "default", "--json").stdout)["settings"]
+    assert (held["send_interval"], held["exclude_paths"], held["keep_environment"]) == (5.0, ["/a", "/b"], False)
+    assert (held["buffer_days"], held["version"]) == (7, 3)
+    for wrong in ("send_interval", "nonsense=1", "send_interval=x", "version=9"):
+        assert vedette("settings", "set", "default", wrong).exit_code == 2
+    assert vedette("settings", "set", "default", "send_interval=99").exit_code != 0
+
+
+def test_audit_is_listed_and_verified(vedette: Vedette, api: Api) -> None:
+    vedette("settings", "groups", "--add", "lab")
+    assert "group.create" in vedette("audit", "list").stdout
+    assert "whole: 1 entries" in vedette("audit", "verify").stdout
+    from sqlalchemy import text
+
+    with api.state.write() as db:
+        db.execute(text("DELETE FROM audit"))
+    result = vedette("audit", "verify")
+    assert result.exit_code == 1
+    assert "NOT whole" in result.stderr
+
+
+def test_fields_need_no_server(vedette: Vedette, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VEDETTE_URL", "")
+    assert "process.command_line" in vedette("fields", "commandline").stdout
+    assert "not searchable" in vedette("fields", "blocked.hash_type").stdout
+    assert "no field" in vedette("fields", "nonsense-name").stderr
+
+
+def test_doctor_says_what_is_not_well(vedette: Vedette, api: Api) -> None:
+    vedette("settings", "groups", "--add", "lab")
+    assert vedette("doctor").exit_code == 0
+    enrol(api, "silent")
+    result = vedette("doctor")
+    assert result.exit_code == 1
+    assert "silent" in result.stdout
+
+
+def test_an_unusable_token_asks_to_sign_in(vedette: Vedette, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VEDETTE_TOKEN", "vdt_x_y")
+    result = vedette("hosts")
+    assert result.exit_code == 1
+    assert "run `vedette login`" in result.stderr
+
+
+def test_login_refuses_a_server_without_tls(vedette: Vedette, api: Api) -> None:
+    result = vedette("login", api.url, "--password-stdin", input=f"{PASSWORD}\n")
+    assert result.exit_code == 1
+    assert "https://" in result.stderr
+    with api.state.read() as db:
+        assert accounts.credentials(db, "ann") is not None
+    assert not Path("client.toml").exists()
