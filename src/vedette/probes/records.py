@@ -215,9 +215,9 @@ def text(raw: bytes) -> str:
 def walked_path(walk: bytes, *, cut: bool = False) -> bytes:
     """The path of a raw walk (names from leaf to root, each with its NUL); `cut`: its beginning is missing."""
     names = walk.split(b"\0")
-    names.pop()
+    names[-1] = b"..." if cut else b""  # what is after the last NUL: nothing
     names.reverse()
-    return (b".../" if cut else b"/") + b"/".join(names)
+    return b"/".join(names) or b"/"
 
 
 def joined_path(base: bytes, name: bytes) -> bytes:

@@ -1,7 +1,7 @@
 """File entities from what the kernel and the hashing threads tell. One shared object for each version of a file."""
 
 import stat
-from typing import Any
+from functools import lru_cache
 
 from vedette.agent.linux.accounts import Accounts
 from vedette.agent.linux.hashing import Content, Version
@@ -27,33 +27,30 @@ class Names:
     def __init__(self) -> None:
         self._folders: dict[bytes, str] = {}
 
+    def of_folder(self, walk: bytes, *, cut: bool = False) -> str:
+        """Give the path of a folder from its raw walk."""
+        folder = self._folders.get(walk)
+        if folder is None or cut:
+            folder = text(walked_path(walk, cut=cut))
+            if not cut:
+                if len(self._folders) >= KEPT:
+                    self._folders.clear()
+                self._folders[walk] = folder
+        return folder
+
     def of_walk(self, walk: bytes, *, cut: bool = False) -> tuple[str, str]:
         """Give (folder, name) of a raw walk."""
         leaf, _, above = walk.partition(b"\0")
         if not above and not cut:
             return "/", text(leaf)
-        folder = self._folders.get(above)
-        if folder is None or cut:
-            folder = text(walked_path(above, cut=cut))
-            if not cut:
-                self._keep(above, folder)
-        return folder, text(leaf)
+        return self.of_folder(above, cut=cut), text(leaf)
 
     def of_name(self, base: bytes, name: bytes) -> tuple[str, str]:
         """Give (folder, name) of a name seen from the folder with the raw walk `base`."""
         if b"/" not in name and name not in (b"", b".", b".."):
-            folder = self._folders.get(base)
-            if folder is None:
-                folder = text(walked_path(base)) if base else "/"
-                self._keep(base, folder)
-            return folder, text(name)
+            return self.of_folder(base), text(name)
         folder, _, leaf = text(joined_path(base, name)).rpartition("/")
         return folder or "/", leaf
-
-    def _keep(self, above: bytes, folder: str) -> None:
-        if len(self._folders) >= KEPT:
-            self._folders.clear()
-        self._folders[above] = folder
 
 
 def full_path(folder: str, name: str) -> str:
@@ -82,49 +79,69 @@ class Files:
 
     def of_content(self, folder: str, name: str, content: Content, inode: Inode | None = None) -> File:
         """Build a file from what was found in it; `inode`: what the kernel said when the event happened."""
-        facts = content if content.mode is not None or inode is None else _from_inode(content, inode)
-        fields = self._fields(folder, name, facts)
-        if inode is not None and facts.mode != inode.mode:  # it was changed before it was looked at
-            fields["mode"] = self._mode(inode.mode)
-            fields["inherited_privileges"] = _rights(inode.mode, facts.extra_rights)
-        return File(**fields)
+        mode = content.mode
+        if inode is not None:
+            if mode is None:
+                content = _from_inode(content, inode)
+            mode = inode.mode  # it may have been changed before it was looked at
+        path, status = full_path(folder, name), _status(content)
+        if mode is None:
+            return File(name=name, directory=folder, path=path, hash_status=status)
+        return File(
+            name=name,
+            directory=folder,
+            path=path,
+            hash_status=status,
+            size=content.size,
+            md5=content.md5,
+            sha256=content.sha256,
+            created=content.created,
+            modified=content.modified,
+            owner=self._owner(content.uid),
+            group=self._group(content.gid),
+            mode=self._mode(mode),
+            inherited_privileges=_rights(mode, content.extra_rights) if mode & 0o7000 else content.extra_rights,
+            type=_type(mode, content.kind),
+        )
 
     def changed(self, folder: str, name: str, content: Content, *, operation: str, previous: str = "") -> ChangedFile:
         """Build a file that was changed; `previous` is its full name before."""
-        fields = self._fields(folder, name, content)
         before = PreviousFile(path=previous) if previous else None
-        return ChangedFile(**fields, operation=operation, previous=before)
-
-    def _fields(self, folder: str, name: str, content: Content) -> dict[str, Any]:
-        mode = content.mode
-        known: dict[str, Any] = {
-            "name": name,
-            "directory": folder,
-            "path": full_path(folder, name),
-            "hash_status": content.status if content.status != "not_regular" else None,
-        }
+        path, status, mode = full_path(folder, name), _status(content), content.mode
         if mode is None:
-            return known
-        accounts = self._accounts
-        known |= {
-            "size": content.size,
-            "md5": content.md5,
-            "sha256": content.sha256,
-            "created": content.created,
-            "modified": content.modified,
-            "owner": None if content.uid is None else accounts.user_name(content.uid) or str(content.uid),
-            "group": None if content.gid is None else accounts.group_name(content.gid) or str(content.gid),
-            "mode": self._mode(mode),
-            "inherited_privileges": _rights(mode, content.extra_rights),
-            "type": _type(mode, content.kind),
-        }
-        return known
+            return ChangedFile(
+                name=name, directory=folder, path=path, hash_status=status, operation=operation, previous=before
+            )
+        return ChangedFile(
+            name=name,
+            directory=folder,
+            path=path,
+            hash_status=status,
+            operation=operation,
+            previous=before,
+            size=content.size,
+            md5=content.md5,
+            sha256=content.sha256,
+            created=content.created,
+            modified=content.modified,
+            owner=self._owner(content.uid),
+            group=self._group(content.gid),
+            mode=self._mode(mode),
+            inherited_privileges=_rights(mode, content.extra_rights) if mode & 0o7000 else content.extra_rights,
+            type=_type(mode, content.kind),
+        )
+
+    def _owner(self, uid: int | None) -> str | None:
+        return None if uid is None else self._accounts.user_name(uid) or str(uid)
+
+    def _group(self, gid: int | None) -> str | None:
+        return None if gid is None else self._accounts.group_name(gid) or str(gid)
 
     def _mode(self, mode: int) -> str:
-        bits = mode & 0o7777
-        if bits not in self._modes:
-            self._modes[bits] = f"{bits:04o}"
-        return self._modes[bits]
+        text_of_mode = self._modes.get(mode)
+        if text_of_mode is None:
+            text_of_mode = self._modes[mode] = f"{mode & 0o7777:04o}"
+        return text_of_mode
 
 
 def _from_inode(content: Content, inode: Inode) -> Content:
@@ -140,13 +157,16 @@ def _from_inode(content: Content, inode: Inode) -> Content:
     )
 
 
+def _status(content: Content) -> str | None:
+    return content.status if content.status != "not_regular" else None
+
+
 def _rights(mode: int, extra: str) -> str:
-    if not mode & 0o7000:
-        return extra
     rights = [name for bit, name in _RIGHTS if mode & bit]
     return ",".join([*rights, extra] if extra else rights)
 
 
+@lru_cache(maxsize=1024)
 def _type(mode: int, kind: str | None) -> str:
     form = _TYPES.get(stat.S_IFMT(mode), "unknown")
     return f"{form}, {kind}" if kind else form

@@ -4,11 +4,10 @@ The event threads never open a file: a dead network mount or a slow disk would s
 go on; the answer comes back through `finished`.
 """
 
-import ctypes
+import errno
 import hashlib
 import os
 import stat
-import struct
 import threading
 from collections import deque
 from collections.abc import Iterable
@@ -18,6 +17,7 @@ from typing import NamedTuple
 import msgspec
 
 from vedette.agent.linux.content import HEAD, content_kind
+from vedette.agent.linux.statx import Facts, attribute_names, facts_of
 from vedette.probes.records import Inode
 
 BLOCK = 1 << 18
@@ -127,17 +127,15 @@ def examine(question: Question, *, largest: int, buffer: bytearray) -> Content:
     problem = "deleted"
     for path in question.paths:
         try:
-            named = _stat(path)
-            if not stat.S_ISREG(named.st_mode):
-                return _facts(named, status="not_regular")
-            if not _is_same(question, named):
-                problem = "replaced"
-                continue
+            if not question.number or path.startswith(_PROC):
+                named = _stat(path)
+                if not stat.S_ISREG(named.st_mode):
+                    return _other(named)
             content = _open_and_read(path, question=question, largest=largest, buffer=buffer)
         except FileNotFoundError:
             continue
-        except OSError:
-            problem = "unreadable"
+        except OSError as error:
+            problem = "replaced" if error.errno in _NOT_THAT_FILE else "unreadable"
             continue
         if content is not None:
             return content
@@ -147,11 +145,25 @@ def examine(question: Question, *, largest: int, buffer: bytearray) -> Content:
 
 _PROC = b"/proc/"
 """Links below it lead to the file itself, whatever its name is now, and are followed."""
+_NOT_THAT_FILE = (errno.ELOOP, errno.ENXIO, errno.EISDIR)
 
 
 def _stat(path: bytes) -> os.stat_result:
     # Names are bytes, for which pathlib has nothing.
     return os.stat(path) if path.startswith(_PROC) else os.lstat(path)  # noqa: PTH116
+
+
+def _other(found: os.stat_result) -> Content:
+    """Facts of what is no regular file: it is not opened, for that can have effects."""
+    return Content(
+        status="not_regular",
+        size=found.st_size,
+        created=found.st_ctime_ns // 1000,
+        modified=found.st_mtime_ns // 1000,
+        mode=found.st_mode,
+        uid=found.st_uid,
+        gid=found.st_gid,
+    )
 
 
 def _open_and_read(path: bytes, *, question: Question, largest: int, buffer: bytearray) -> Content | None:
@@ -163,88 +175,65 @@ def _open_and_read(path: bytes, *, question: Question, largest: int, buffer: byt
     except PermissionError:  # the access time is the owner's to keep
         handle = os.open(path, flags)
     try:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode) or not _is_same(question, found):
-            return None
-        return _read(handle, found, question=question, largest=largest, buffer=buffer)
+        local = question.device >> 20 != 0  # file systems without a block device may be remote
+        facts = facts_of(handle, local=local)
+        if not stat.S_ISREG(facts.mode) or (question.number and facts.number != question.number):
+            return None  # the device is not compared: overlay and btrfs show another one to programs
+        return _read(handle, facts, question=question, largest=largest, buffer=buffer)
     finally:
         os.close(handle)
 
 
-def _is_same(question: Question, found: os.stat_result) -> bool:
-    if not question.number:
-        return True
-    # The device may differ on overlay and btrfs, whose files have another device in stat().
-    return found.st_ino == question.number
-
-
-def _read(handle: int, found: os.stat_result, *, question: Question, largest: int, buffer: bytearray) -> Content:
+def _read(handle: int, facts: Facts, *, question: Question, largest: int, buffer: bytearray) -> Content:
     view = memoryview(buffer)
-    if not question.digests or found.st_size > largest:
+    if not question.digests or facts.size > largest:
         length = os.preadv(handle, [view[:HEAD]], 0)
-        status = "too_large" if question.digests else None
-        return _facts(found, status=status, handle=handle, head=bytes(view[:length]))
+        return _content(question, handle, facts, status="too_large" if question.digests else None, head=view[:length])
     md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
     head, total = b"", 0
     while length := os.readv(handle, [view]):
-        if not total:
-            head = bytes(view[: min(length, HEAD)])
+        part = view[:length]
+        head = head or bytes(part[:HEAD])
         total += length
         if total > largest:
-            return _facts(found, status="too_large", handle=handle, head=head)
-        md5.update(view[:length])
-        sha256.update(view[:length])
-    found = os.fstat(handle)
-    status = None if total == found.st_size else "changed"
-    return _facts(found, status=status, handle=handle, head=head, digests=(md5.hexdigest(), sha256.hexdigest()))
+            return _content(question, handle, facts, status="too_large", head=head)
+        md5.update(part)
+        sha256.update(part)
+        if total >= facts.size and length < BLOCK:
+            break  # a short read of a regular file is its end
+    if total != facts.size:
+        return _content(question, handle, facts, status="changed", head=head)
+    return _content(question, handle, facts, head=head, digests=(md5.hexdigest(), sha256.hexdigest()))
 
 
-def _facts(
-    found: os.stat_result,
+def _content(
+    question: Question,
+    handle: int,
+    facts: Facts,
     *,
-    status: str | None,
-    handle: int | None = None,
-    head: bytes | None = None,
-    digests: tuple[str, str] | None = None,
+    head: bytes | memoryview,
+    status: str | None = None,
+    digests: tuple[str | None, str | None] = (None, None),
 ) -> Content:
-    md5, sha256 = digests if digests and status is None else (None, None)
+    extra = attribute_names(handle, local=question.device >> 20 != 0)
     return Content(
-        md5=md5,
-        sha256=sha256,
+        md5=digests[0],
+        sha256=digests[1],
         status=status,
-        size=found.st_size,
-        created=found.st_ctime_ns // 1000 if handle is None else _birth(handle, found),
-        modified=found.st_mtime_ns // 1000,
-        mode=found.st_mode,
-        uid=found.st_uid,
-        gid=found.st_gid,
-        kind=None if head is None else content_kind(head),
-        extra_rights="" if handle is None else _extra_rights(handle),
+        size=facts.size,
+        # Images made by mkfs or an installer may hold no birth times.
+        created=(facts.born or facts.changed) // 1000,
+        modified=facts.modified // 1000,
+        mode=facts.mode,
+        uid=facts.uid,
+        gid=facts.gid,
+        kind=content_kind(bytes(head)),
+        extra_rights=_extra_rights(extra) if extra else "",
     )
 
 
-_EXTRA_RIGHTS = {"security.capability": "capabilities", "system.posix_acl_access": "inherited_acl"}
+_EXTRA_RIGHTS = {b"security.capability": "capabilities", b"system.posix_acl_access": "inherited_acl"}
 
 
-def _extra_rights(handle: int) -> str:
-    try:
-        names = os.listxattr(handle)
-    except OSError:
-        return ""
-    return ",".join(_EXTRA_RIGHTS[name] for name in sorted(names) if name in _EXTRA_RIGHTS)
-
-
-_libc = ctypes.CDLL(None, use_errno=True)
-_AT_EMPTY_PATH, _STATX_BTIME = 0x1000, 0x800
-_birth_at = struct.Struct("<qI").unpack_from
-
-
-def _birth(handle: int, found: os.stat_result) -> int:
-    """Time of birth in microseconds UTC, by statx; the time of change where the file system keeps none."""
-    answer = ctypes.create_string_buffer(256)
-    failed = _libc.statx(handle, b"", _AT_EMPTY_PATH, _STATX_BTIME, answer)
-    if failed or not int.from_bytes(answer.raw[:4], "little") & _STATX_BTIME:
-        return found.st_ctime_ns // 1000
-    seconds, nanoseconds = _birth_at(answer, 80)
-    # Images made by mkfs or an installer may hold no birth times: 0 is not one.
-    return int(seconds) * 1_000_000 + int(nanoseconds) // 1000 or found.st_ctime_ns // 1000
+def _extra_rights(names: bytes) -> str:
+    return ",".join(_EXTRA_RIGHTS[name] for name in sorted(names.split(b"\0")) if name in _EXTRA_RIGHTS)

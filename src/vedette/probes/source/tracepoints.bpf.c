@@ -96,7 +96,7 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 		return 0;
 	}
 	fill(h, FORK, sizeof(*h), child);
-	bpf_ringbuf_submit(h, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(h, WAKE_IDLE_READER);
 	return 0;
 }
 
@@ -182,7 +182,7 @@ int BPF_PROG(process_exit, struct task_struct *task)
 	fill(&e->header, EXIT, sizeof(*e), task);
 	e->status = signal->flags & SIGNAL_GROUP_EXIT ? signal->group_exit_code : task->group_leader->exit_code;
 	e->reserved = 0;
-	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(e, WAKE_IDLE_READER);
 	return 0;
 }
 
@@ -434,7 +434,7 @@ int socket_connected(struct trace_event_raw_sys_exit *call)
 		__builtin_memcpy(e->remote, &to.v4, 4);
 	}
 	e->result = result;
-	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(e, WAKE_IDLE_READER);
 	return 0;
 }
 
@@ -450,7 +450,7 @@ int socket_accepted(struct trace_event_raw_sys_exit *call)
 		return 0;
 	struct net_record *e = reserve_net(ACCEPT, task, sk);
 	if (e)
-		bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+		bpf_ringbuf_submit(e, WAKE_IDLE_READER);
 	return 0;
 }
 
@@ -468,7 +468,7 @@ int socket_bound(struct trace_event_raw_sys_exit *call)
 		return 0;
 	struct net_record *e = reserve_net(LISTEN, task, sk);
 	if (e)
-		bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+		bpf_ringbuf_submit(e, WAKE_IDLE_READER);
 	return 0;
 }
 
@@ -479,6 +479,6 @@ int BPF_PROG(socket_state, struct sock *sk, int before, int after)
 		return 0;
 	struct net_record *e = reserve_net(LISTEN, bpf_get_current_task_btf(), sk);
 	if (e)
-		bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+		bpf_ringbuf_submit(e, WAKE_IDLE_READER);
 	return 0;
 }

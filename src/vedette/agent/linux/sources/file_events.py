@@ -5,7 +5,6 @@ reported as written when it is closed. Both wait a bounded time.
 """
 
 import re
-from collections import deque
 from collections.abc import Callable
 from fnmatch import translate
 from typing import TypeVar
@@ -31,7 +30,7 @@ from vedette.probes.records import (
     joined_path,
     walked_path,
 )
-from vedette.schema.entities import File, Process, Session, User
+from vedette.schema.entities import File, Session
 from vedette.schema.events.files import FileChange, FileCreate, ModuleLoad
 
 REMOVE_DIRECTORY = 0x200  # AT_REMOVEDIR
@@ -49,20 +48,21 @@ class Creation(msgspec.Struct, gc=False):
     record: FileAct
     image: Image
     session: Session | None
-    folder: str
-    name: str
-    path: str
     deadline: int
 
 
 class Wanted(msgspec.Struct, gc=False):
-    """A file that is being looked at; it may get another name, or vanish, meanwhile."""
+    """A file that is to be looked at; it may get another name, or vanish, meanwhile."""
 
     path: str
     answers: list[Answer]
+    opened: bytes
+    version: Version
+    modified: int
     ticket: Ticket | None = None
     moved: bytes = b""
     """Where it can be found now, after it was looked for under its old name."""
+    settled: bool = False
 
 
 class FileEvents:
@@ -73,8 +73,8 @@ class FileEvents:
         self._excluded = re.compile("|".join(map(translate, exclude)) or r"(?!)")
         self._excludes = bool(exclude)
         self._open: dict[tuple[int, int], Creation] = {}
-        self._order: deque[Creation] = deque()
         self._wanted: dict[str, Wanted] = {}
+        self._new: list[Wanted] = []
         self._recent: dict[str, Content] = {}
         self._written: dict[tuple[int, int], Version] = {}
 
@@ -82,17 +82,14 @@ class FileEvents:
 
     def create(self, record: FileAct) -> None:
         """Begin to wait for the end of writing."""
-        folder, name = self._model.names.of_walk(record.path, cut=bool(record.flags & PATH_CUT))
-        path = full_path(folder, name)
-        if self._excludes and self._excluded.match(path):
-            return
         image, session = self._actor(record)
-        creation = Creation(record, image, session, folder, name, path, record.time + LONGEST)
-        former = self._open.get((record.inode.device, record.inode.number))
+        creation = Creation(record, image, session, record.time + LONGEST)
+        key = (record.inode.device, record.inode.number)
+        former = self._open.get(key)
         if former is not None:
-            self._give_up(former)
-        self._open[record.inode.device, record.inode.number] = creation
-        self._order.append(creation)
+            del self._open[key]
+            self._emit_creation(former, OPEN, former.record)
+        self._open[key] = creation
 
     def close(self, record: FileAct) -> None:
         """Report a creation whose file is written, or a write to a file that existed."""
@@ -153,19 +150,19 @@ class FileEvents:
         self._change(record, folder, name, content, operation="attributes")
 
     def tick(self, now: int) -> None:
-        """Report creations whose file stays open. `now` in nanoseconds since boot."""
-        order = self._order
-        while order:
-            creation = order[0]
-            inode = creation.record.inode
-            key = (inode.device, inode.number)
-            waits = self._open.get(key) is creation
-            if waits and creation.deadline > now and len(self._open) < RECENT:
-                return
-            order.popleft()
-            if waits:
-                del self._open[key]
-                self._give_up(creation)
+        """Ask for new files that are still there; report creations whose file stays open. `now`: ns since boot."""
+        new, self._new = self._new, []
+        for wanted in new:
+            if not wanted.settled:
+                self._ask(wanted)
+        late: list[Creation] = []
+        for creation in self._open.values():  # oldest first
+            if creation.deadline > now and len(self._open) - len(late) < RECENT:
+                break
+            late.append(creation)
+        for creation in late:
+            del self._open[creation.record.inode.device, creation.record.inode.number]
+            self._emit_creation(creation, OPEN, creation.record)
 
     # ------------------------------------------------------------------------------------------ names
 
@@ -178,9 +175,9 @@ class FileEvents:
         if not raw:
             return
         folder, name = model.names.of_name(base, raw)
-        path = full_path(folder, name)
-        if self._excludes and self._excluded.match(path):
+        if self._is_excluded(folder, name):
             return
+        path = full_path(folder, name)
         if operation == UNLINK:
             self._deleted(record, folder, name, path)
         elif operation == RENAME:
@@ -194,9 +191,8 @@ class FileEvents:
 
     def _deleted(self, record: PathAct, folder: str, name: str, path: str) -> None:
         wanted = self._wanted.pop(path, None)
-        if wanted is not None and wanted.ticket is not None:
-            wanted.moved = b""
-            self._model.lookups.settle(wanted.ticket, DELETED)
+        if wanted is not None:
+            self._settle(wanted, DELETED)
         content = self._recent.pop(path, None) or _NOTHING
         if record.argument & REMOVE_DIRECTORY:
             content = _DIRECTORY
@@ -220,10 +216,17 @@ class FileEvents:
             return
         # It is being looked at under its old name: one look serves both events.
         self._wanted[path] = wanted
-        wanted.path, wanted.moved = path, opened
+        wanted.path = path
+        if wanted.ticket is None:
+            wanted.opened = opened
+        else:
+            wanted.moved = opened
         wanted.answers.append(renamed)
 
     # ------------------------------------------------------------------------------------------ inside
+
+    def _is_excluded(self, folder: str, name: str) -> bool:
+        return self._excludes and self._excluded.match(full_path(folder, name)) is not None
 
     def _actor(self, record: Acted) -> tuple[Image, Session | None]:
         life = self._processes.life(record)
@@ -232,20 +235,17 @@ class FileEvents:
         return self._processes.image_of(life, record.time), life.session
 
     def _created(self, creation: Creation, closed: FileAct) -> None:
-        def done(content: Content) -> None:
-            self._emit_creation(creation, content, closed)
-
-        if not closed.inode.links:
-            done(DELETED)
+        if closed.inode.links:
+            self._content(closed, lambda content: self._emit_creation(creation, content, closed))
         else:
-            self._content(closed, done)
-
-    def _give_up(self, creation: Creation) -> None:
-        self._emit_creation(creation, OPEN, creation.record)
+            self._emit_creation(creation, DELETED, closed)
 
     def _emit_creation(self, creation: Creation, content: Content, closed: FileAct) -> None:
         model, record = self._model, creation.record
-        file = model.files.of_content(creation.folder, creation.name, content, closed.inode)
+        folder, name = model.names.of_walk(record.path, cut=bool(record.flags & PATH_CUT))
+        if self._is_excluded(folder, name):
+            return
+        file = model.files.of_content(folder, name, content, closed.inode)
         time, user = model.clock.micros(record.time), model.accounts.user(record.ids)
         process = creation.image.process
         if process is not None:
@@ -258,18 +258,17 @@ class FileEvents:
         )
 
     def _create_event(self, record: PathAct, folder: str, name: str, content: Content) -> None:
-        file = self._model.files.of_content(folder, name, content)
-        self._with_process(
-            record,
-            lambda time, user, session, process: FileCreate(
-                time=time, user=user, session=session, process=process, file=file
-            ),
+        file, model = self._model.files.of_content(folder, name, content), self._model
+        image, session = self._actor(record)
+        time, user = model.clock.micros(record.time), model.accounts.user(record.ids)
+        image.when_ready(
+            lambda ready: model.emit(FileCreate(time=time, user=user, session=session, process=ready, file=file))
         )
 
     def _wrote(self, record: FileAct) -> None:
         inode, model = record.inode, self._model
         folder, name = model.names.of_walk(record.path, cut=bool(record.flags & PATH_CUT))
-        if self._excludes and self._excluded.match(full_path(folder, name)):
+        if self._is_excluded(folder, name):
             return
         version, key = version_of(inode), (inode.device, inode.number)
         if self._written.get(key) == version or model.clock.since_boot(inode.changed) < record.start:
@@ -287,23 +286,33 @@ class FileEvents:
             answer(known)
             return
 
-        paths = (model.reachable(record, walked_path(record.path)),)
-        wanted = self._wanted[path] = Wanted(path, [answer])
-        self._want(wanted, paths, version, record.inode.modified)
+        opened = model.reachable(record, walked_path(record.path))
+        wanted = self._wanted[path] = Wanted(path, [answer], opened, version, record.inode.modified)
+        self._new.append(wanted)
 
-    def _want(self, wanted: Wanted, paths: tuple[bytes, ...], version: Version, modified: int) -> None:
+    def _ask(self, wanted: Wanted) -> None:
         def answered(content: Content) -> None:
             moved, wanted.moved = wanted.moved, b""
-            if moved and content.status in ("deleted", "replaced"):
-                self._want(wanted, (moved,), version, modified)
-                return
-            if self._wanted.get(wanted.path) is wanted:
-                del self._wanted[wanted.path]
-            self._learn(wanted.path, content)
-            for answer in wanted.answers:
-                answer(content)
+            if moved and content.status in ("deleted", "replaced") and not wanted.settled:
+                wanted.opened = moved
+                self._ask(wanted)
+            else:
+                self._settle(wanted, content)
 
-        wanted.ticket = self._model.lookups.ask(paths, answered, version=version, modified=modified)
+        wanted.ticket = self._model.lookups.ask(
+            (wanted.opened,), answered, version=wanted.version, modified=wanted.modified
+        )
+
+    def _settle(self, wanted: Wanted, content: Content) -> None:
+        """Tell all who wait; once."""
+        if wanted.settled:
+            return
+        wanted.settled = True
+        if self._wanted.get(wanted.path) is wanted:
+            del self._wanted[wanted.path]
+        self._learn(wanted.path, content)
+        for answer in wanted.answers:
+            answer(content)
 
     def _learn(self, path: str, content: Content) -> None:
         if content.status is None:
@@ -324,27 +333,16 @@ class FileEvents:
     def _change(
         self, record: Acted, folder: str, name: str, content: Content, *, operation: str, previous: str = ""
     ) -> None:
-        file = self._model.files.changed(folder, name, content, operation=operation, previous=previous)
-        self._with_process(
-            record,
-            lambda time, user, session, process: FileChange(
-                time=time, user=user, session=session, process=process, file=file
-            ),
-        )
-
-    def _with_process(
-        self,
-        record: Acted,
-        build: Callable[[int, User, Session | None, Process], FileCreate | FileChange],
-    ) -> None:
-        image, session = self._actor(record)
         model = self._model
-        time, user = model.clock.micros(record.time), model.accounts.user(record.ids)
-        process = image.process
+        file = model.files.changed(folder, name, content, operation=operation, previous=previous)
+        image, session = self._actor(record)
+        time, user, process = model.clock.micros(record.time), model.accounts.user(record.ids), image.process
         if process is not None:
-            model.emit(build(time, user, session, process))
-        else:
-            image.when_ready(lambda ready: model.emit(build(time, user, session, ready)))
+            model.emit(FileChange(time=time, user=user, session=session, process=process, file=file))
+            return
+        image.when_ready(
+            lambda ready: model.emit(FileChange(time=time, user=user, session=session, process=ready, file=file))
+        )
 
 
 _WITH_NEW_NAME = (RENAME, 3, LINK)

@@ -35,13 +35,16 @@ class Images:
         model = self._model
         env = model.environments.of(record.env)
         args = tuple(map(text, record.args))
-        facts = self._facts(life)
-        facts |= {
+        flags = record.flags
+        facts = {
+            "entity_id": life.entity_id,
+            "pid": life.pid,
+            "start_time": model.clock.micros(life.started),
             "command_line": " ".join(args),
             "args": args,
-            "args_truncated": bool(record.flags & STRINGS_CUT),
+            "args_truncated": bool(flags & STRINGS_CUT),
             "env": env,
-            "working_directory": text(walked_path(record.directory, cut=bool(record.flags & DIRECTORY_CUT))),
+            "working_directory": model.names.of_folder(record.directory, cut=bool(flags & DIRECTORY_CUT)),
             "kind": _kind(record),
             "capabilities": capability_names(record.capabilities),
             "mount_namespace": record.mount_namespace,

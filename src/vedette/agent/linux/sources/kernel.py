@@ -7,6 +7,7 @@ is a bounded queue; what does not fit is counted by event type, file records fir
 import gc
 import logging
 import os
+import select
 import threading
 import time
 from collections import Counter, deque
@@ -41,8 +42,10 @@ CONTROL_BYTES, BULK_BYTES = 4 << 20, 16 << 20
 """Sizes of the rings."""
 QUEUE_BYTES = 16 << 20
 """Raw records between the two threads; beyond that file records are dropped, beyond twice that all are."""
-PAUSE = 0.02
-"""Seconds between two looks into the rings: a ring holds much more than comes in that time."""
+PAUSE = 0.03
+"""Seconds between two looks into the rings of a busy host: a ring holds much more than comes in that time."""
+IDLE = 0.5
+"""Seconds that a thread waits at most when nothing happens."""
 
 EVENT_TYPES = {
     records.EXEC: "process_start",
@@ -69,9 +72,13 @@ class Round(NamedTuple):
 
 
 class Drain:
-    """Moves records from the rings into the queue. `lost` counts, by kind, what the queue had no room for."""
+    """Moves records from the rings into the queue. `lost` counts, by kind, what the queue had no room for.
 
-    def __init__(self, control: Ring, bulk: Ring) -> None:
+    `wait` sleeps until a ring has records, for a number of seconds at most.
+    """
+
+    def __init__(self, control: Ring, bulk: Ring, wait: Callable[[float], object]) -> None:
+        self._wait = wait
         self._control, self._bulk = control, bulk
         self._queue: deque[Round] = deque()
         self._arrived = threading.Event()
@@ -83,8 +90,10 @@ class Drain:
     def run(self, stop: threading.Event) -> None:
         """Look into the rings until `stop`."""
         while not stop.is_set():
-            if self.look() < CONTROL_BYTES // 8:
-                time.sleep(PAUSE)
+            self._wait(IDLE)
+            time.sleep(PAUSE)
+            while self.look() > CONTROL_BYTES // 4:
+                pass
 
     def look(self) -> int:
         """Take what is there once; give the number of bytes.
@@ -204,6 +213,10 @@ class Decoder:
         # An answer may have led to another question.
         self._lookups.submit()
 
+    def is_waiting(self) -> bool:
+        """Whether an answer of the hasher is awaited."""
+        return self._lookups.waiting() > 0
+
     def status(self) -> dict[str, object]:
         """Sizes of the tables, and how often an event had to go without digests."""
         return {
@@ -252,13 +265,17 @@ class KernelSource:
         self._probes = Probes(read_object(), rings=rings, exclude=[os.getpid()])
         control = open_ring(self._probes.map_handle("control"), CONTROL_BYTES)
         bulk = open_ring(self._probes.map_handle("bulk"), BULK_BYTES)
+        poll = select.epoll()
+        for name in rings:
+            poll.register(self._probes.map_handle(name), select.EPOLLIN)
         try:
-            drain = self._drain = Drain(control, bulk)
+            drain = self._drain = Drain(control, bulk, poll.poll)
             decoder = self._decoder = Decoder(self._host_id, self._settings, emit, hasher)
             self._observe(drain, decoder, stop)
         finally:
             self._last_drops = self.drops()
             probes, self._probes = self._probes, None
+            poll.close()
             control.close()
             bulk.close()
             probes.close()
@@ -273,7 +290,7 @@ class KernelSource:
         thread = threading.Thread(target=_guarded, args=(drain, stop, failed), name="kernel-drain", daemon=True)
         thread.start()
         while not stop.is_set() and not failed.is_set():
-            self._decode_round(drain, decoder, timeout=0.1)
+            self._decode_round(drain, decoder, timeout=PAUSE if decoder.is_waiting() else IDLE)
         thread.join(timeout=5)
         if failed.is_set():
             raise ProbeError("the rings cannot be read any more")

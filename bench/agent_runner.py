@@ -1,0 +1,98 @@
+"""A bare agent for benchmarks: the kernel source, batches encoded as they would be sent, nothing else.
+
+Run as a process of its own; it talks over stdin and stdout, one JSON line each way: `{"mark": name}` gives CPU
+seconds, events and counters so far.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import threading
+import time
+from collections import Counter
+
+from vedette.agent.linux.sources.kernel import KernelSource
+from vedette.schema.events.base import Event
+from vedette.schema.policies import Settings
+from vedette.wire.builder import Builder
+from vedette.wire.layout import tag_of
+
+BATCH = 1024
+INTERVAL = 2.0
+
+
+class Sink:
+    """Collects events and encodes them in batches of up to 1,024 or every 2 seconds, as the agent's core does."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Event] = []
+        self.counts: Counter[str] = Counter()
+        self.bytes = 0
+        self._full = threading.Event()
+
+    def emit(self, event: Event) -> None:
+        self.waiting.append(event)
+        if len(self.waiting) >= BATCH:
+            self._full.set()
+
+    def loop(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            self._full.wait(INTERVAL)
+            self._full.clear()
+            self.flush()
+
+    def flush(self) -> None:
+        while self.waiting:
+            taken, self.waiting[:BATCH] = self.waiting[:BATCH], []
+            builder = Builder(taken)
+            self.bytes += len(builder.encode(1))
+            self.counts.update(tag_of(type(event)) for event in taken)
+
+
+def main() -> None:
+    sink, stop = Sink(), threading.Event()
+    source = KernelSource("0" * 32, Settings())
+    threads = [
+        threading.Thread(target=source.run, args=(sink.emit, stop), name="decode"),
+        threading.Thread(target=sink.loop, args=(stop,), name="encode"),
+    ]
+    for thread in threads:
+        thread.start()
+    while source.mode != "tracepoint" or "processes" not in source.status():
+        time.sleep(0.05)
+    for line in sys.stdin:
+        if not line.strip():
+            break
+        status = source.status()
+        answer = {
+            "cpu": time.process_time(),
+            "events": dict(sink.counts),
+            "waiting": len(sink.waiting),
+            "wire_bytes": sink.bytes,
+            "drops": source.drops(),
+            "status": status,
+            "threads": _threads(),
+            "rss_mib": _resident(),
+            "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        }
+        print(json.dumps(answer), flush=True)
+    stop.set()
+    for thread in threads:
+        thread.join(10)
+
+
+def _threads() -> dict[str, float]:
+    """CPU seconds of each thread that still runs."""
+    clocks = {thread.name: time.pthread_getcpuclockid(thread.ident or 0) for thread in threading.enumerate()}
+    return {name: round(time.clock_gettime(clock), 4) for name, clock in clocks.items()}
+
+
+def _resident() -> float:
+    with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - one read
+        return int(file.read().split()[1]) * resource.getpagesize() / 2**20
+
+
+if __name__ == "__main__":
+    main()
