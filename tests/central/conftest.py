@@ -239,3 +239,11 @@ def wait_for() -> Callable[..., Any]:
 def running_node() -> Callable[..., Any]:
     """Give `running_node(folder, settings)`: a context manager of a node whose ingest runs."""
     return running
+
+
+@pytest.fixture
+def prepared_node(tmp_path: Path) -> Iterator[Node]:
+    """Give a provisioned directory without a running ingest."""
+    node = Node(tmp_path / "data")
+    yield node
+    node.close()

@@ -104,6 +104,7 @@ class AgentProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Give the head of a request its time."""
         super().on_message_begin()
+        self.scope["state"]["connections"] = len(self.connections)
         self._in_head, self._head_bytes = True, 0
         self.deadline = self.loop.time() + HEAD_SECONDS
         if len(self.pipeline) > PIPELINED:

@@ -41,6 +41,9 @@ BODIES_BYTES = 256 << 20
 DRAIN_BYTES = 4 * limits.FRAME_BYTES
 """A body too large is read to its end up to here, so that the client gets to read the answer."""
 RETRY_SECONDS = 30
+CROWD = 1_000
+LARGE_BYTES = 256 * 1024
+"""A connection that carried so much keeps up to 0.7 MiB of buffers; in a crowd it is closed after the answer."""
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -55,6 +58,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 
     body: bytes
     kind: bytes = b"application/json"
+    close: bool = False
 
 
 class Budget:
@@ -88,6 +92,7 @@ class Request:
         self.address: str = scope["client"][0] if scope.get("client") else ""
         self.peer: Peer | None = scope["state"].get("peer")
         self.problem: IdentityError | None = scope["state"].get("problem")
+        self.crowded: bool = scope["state"].get("connections", 0) > CROWD
         self.length = _content_length(scope["headers"])
 
     def release(self) -> None:
@@ -167,7 +172,10 @@ class AgentRoutes:
             self._book.refuse(refused.reason, agent)
             await _send_refusal(send, refused)
         else:
-            await _send(send, 200, reply.body, [(b"content-type", reply.kind)])
+            headers = [(b"content-type", reply.kind)]
+            if reply.close:
+                headers.append((b"connection", b"close"))
+            await _send(send, 200, reply.body, headers)
         finally:
             request.release()
 
@@ -201,7 +209,9 @@ class AgentRoutes:
             raise _refused(outcome, header)
         ranges = [(header.first, header.last)] if header.count else []
         version = self._directory.settings_version(identity)
-        return Reply(body=encode_message(Receipt(ranges=ranges, settings_version=version, rate=self.rate)))
+        receipt = Receipt(ranges=ranges, settings_version=version, rate=self.rate)
+        close = request.crowded and len(frame) > LARGE_BYTES
+        return Reply(body=encode_message(receipt), close=close)
 
     async def _settings(self, request: Request) -> Reply:
         document = self._directory.settings(await self._identify(request))

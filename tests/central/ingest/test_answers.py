@@ -1,0 +1,126 @@
+"""The routes as an ASGI application, with the spool and the state played by fakes."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+
+from vedette.central.ingest import routes as module
+from vedette.central.ingest.bookkeeping import Bookkeeping
+from vedette.central.ingest.directory import Directory
+from vedette.central.ingest.peer import Peer
+from vedette.central.ingest.routes import AgentRoutes
+from vedette.runtime.errors import StoreError
+from vedette.store.spool import Outcome, Record
+from vedette.store.state.agents import AgentIdentity
+from vedette.wire.frame import frame
+from vedette.wire.header import BatchHeader
+from vedette.wire.messages import Problem, Receipt
+
+NOW = 1_800_000_000_000_000
+AGENT = "a" * 32
+PEER = Peer(agent=AGENT, tenant="default", serial="1f", begins=NOW - 1, ends=NOW + 1)
+
+
+class FakeCommitter:
+    def __init__(self) -> None:
+        self.outcome = Outcome.STORED
+        self.kept: list[Record] = []
+
+    async def put(self, record: Record) -> Outcome:
+        self.kept.append(record)
+        return self.outcome
+
+
+class FakeState:
+    """A state that refuses everything."""
+
+    async def promote(self, *_: object) -> None:
+        raise StoreError("database is locked")
+
+
+class Door:
+    """An ingest in miniature."""
+
+    def __init__(self, **identity: Any) -> None:
+        self.directory = Directory()
+        wanted: dict[str, Any] = {"serial": "1f", "next_serial": "", "revoked": False, **identity}
+        self.directory.replace_identities([AgentIdentity(id=AGENT, tenant="default", group="web", **wanted)])
+        self.directory.freshen(NOW)
+        self.committer, self.book = FakeCommitter(), Bookkeeping()
+        self.app = AgentRoutes(
+            directory=self.directory,
+            state=FakeState(),  # type: ignore[arg-type]
+            committer=self.committer,  # type: ignore[arg-type]
+            book=self.book,
+            ca="ca",
+            settings_key="key",
+            clock=lambda: NOW,
+        )
+
+    def post(self, body: bytes, **state: Any) -> tuple[int, dict[bytes, bytes], bytes]:
+        sent: list[Any] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http",
+            "path": "/agent/v1/batch",
+            "method": "POST",
+            "headers": [],
+            "client": ("192.0.2.1", 1),
+            "state": {"peer": PEER, **state},
+        }
+        asyncio.run(self.app(scope, receive, send))
+        return sent[0]["status"], dict(sent[0]["headers"]), sent[1]["body"]
+
+
+def batch(size: int = 10) -> bytes:
+    return frame(BatchHeader(agent=AGENT, epoch="1" * 16, first=1, last=5, count=5, sent=NOW), b"z" * size)
+
+
+def test_a_receipt_names_what_is_durable_and_how_fast_to_send() -> None:
+    door = Door()
+    door.app.rate = 123
+    status, _, body = door.post(batch())
+    assert status == 200
+    assert msgspec.json.decode(body, type=Receipt) == Receipt(ranges=[(1, 5)], rate=123)
+    (kept,) = door.committer.kept
+    assert (kept.agent, kept.first, kept.last, kept.count, kept.received) == (AGENT, 1, 5, 5, NOW)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "reason", "again"),
+    [
+        (Outcome.FULL, 503, "spool_full", True),
+        (Outcome.OVERLAP, 409, "batch_overlap", False),
+        (Outcome.SCATTERED, 409, "batch_scattered", False),
+    ],
+)
+def test_what_is_not_durable_gets_no_receipt(outcome: Outcome, status: int, reason: str, again: bool) -> None:  # noqa: FBT001
+    door = Door()
+    door.committer.outcome = outcome
+    answered, headers, body = door.post(batch())
+    assert answered == status
+    assert (b"retry-after" in headers) is again
+    assert msgspec.json.decode(body, type=Problem).type.endswith(reason)
+    assert door.book.take(NOW).refused == {(reason, AGENT): 1}
+
+
+def test_a_state_that_cannot_be_asked_is_503() -> None:
+    door = Door(serial="0", next_serial="1f")
+    status, headers, _ = door.post(batch())
+    assert (status, b"retry-after" in headers) == (503, True)
+    assert door.committer.kept == []
+
+
+def test_in_a_crowd_a_connection_with_large_buffers_is_closed_after_its_answer() -> None:
+    door, large = Door(), batch(module.LARGE_BYTES)
+    assert door.post(large, connections=module.CROWD + 1)[1][b"connection"] == b"close"
+    assert b"connection" not in door.post(large, connections=module.CROWD)[1]
+    assert b"connection" not in door.post(batch(), connections=module.CROWD + 1)[1]
