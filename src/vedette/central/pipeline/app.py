@@ -14,8 +14,10 @@ from vedette.central.pipeline.worker import Folders, Links, Share, Worker
 from vedette.central.settings import load, state_url
 from vedette.runtime.clock import Clock, now
 from vedette.runtime.files import write_atomic
+from vedette.store.columns import arrow_table
 from vedette.store.state import State, agents, ledger, open_state
 from vedette.store.state.ledger import StreamCount
+from vedette.wire.merge import merge
 
 FORGET_SECONDS = 3600.0
 """Between looks for settled segments that are gone from the spool."""
@@ -62,6 +64,8 @@ def run(data: Path, share: Share) -> None:
     links = Links(tenants=link.tenants, insert=StoreLink(layout).insert, settle=link.settle)
     layout.dead_letter.mkdir(mode=0o700, parents=True, exist_ok=True)
     worker = Worker(Folders(layout.spool, layout.dead_letter), links, share, stop)
+    # pyarrow loads pandas at its first conversion: a second that the first segment should not wait for.
+    arrow_table(merge([]))
     # A segment makes millions of short-lived objects without cycles; looking for some costs a tenth of the time.
     gc.freeze()
     gc.set_threshold(200_000, 50, 1000)

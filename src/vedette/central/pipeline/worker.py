@@ -20,6 +20,8 @@ POLL_SECONDS = 0.05
 """Between looks at the spool while there is nothing to do."""
 FIRST_DELAY, LONGEST_DELAY = 0.2, 10.0
 """Seconds between tries while the store, the state or the disk does not answer."""
+PREPARE_TRIES = 3
+"""Of a segment that cannot be decoded and joined (out of memory may pass); then it is set aside."""
 TRIES = 5
 """Of a segment that the store refuses for its content; then it is set aside."""
 
@@ -108,12 +110,17 @@ class Worker:
         tenants = self._until_done(self._links.tenants)
         if tenants is None:
             return None
-        try:
-            prepared = prepare(records, tenants)
-            data = ipc_stream(arrow_table(prepared.batch)) if prepared.batch.rows else b""
-        except Exception as error:  # the pipeline's supervisor: one segment must not stop the queue
-            log.exception("segment %s cannot be prepared", path.name)
-            return _Ready(path, b"", dead_counts(records), f"cannot be prepared: {error!r}")
+        for again in range(PREPARE_TRIES, 0, -1):
+            try:
+                prepared = prepare(records, tenants)
+                data = ipc_stream(arrow_table(prepared.batch)) if prepared.batch.rows else b""
+                break
+            except Exception as error:  # the pipeline's supervisor: one segment must not stop the queue
+                log.exception("segment %s cannot be prepared", path.name)
+                if again == 1:
+                    return _Ready(path, b"", dead_counts(records), f"cannot be prepared: {error!r}")
+                if self._stop.wait(FIRST_DELAY):
+                    return None
         if prepared.letters and not self._until_done(lambda: self._kept(path, prepared)):
             return None
         return _Ready(path, data, prepared.counts, damage)
