@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -14,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from vedette.runtime.errors import StoreError
 from vedette.store import spool as module
+from vedette.store import streams as streams_module
 from vedette.store.spool import Outcome, Record, Spool, SpoolLimits, read_segment
 from vedette.store.streams import StreamKey
 
@@ -262,6 +264,71 @@ def test_a_seal_that_fails_is_tried_again_and_nothing_is_promised_meanwhile(
     spool.tick()
     assert stored(tmp_path) == [(AGENT, 1, 10)]
     assert spool.append([record(11, 20)]) == [Outcome.STORED]
+
+
+class CrashError(BaseException):
+    """The process ends here."""
+
+
+CALLS = ((os, "pwritev"), (os, "pwrite"), (os, "fdatasync"), (os, "fsync"), (os, "ftruncate"), (os, "truncate"),
+         (os, "posix_fallocate"), (os, "open"), (Path, "rename"), (Path, "replace"), (Path, "unlink"))  # fmt: skip
+
+
+def crash_at(patched: pytest.MonkeyPatch, number: int) -> list[str]:
+    """Let the process end before system call `number`, counted over all that change files; gives the names."""
+    made: list[str] = []
+
+    def watched(name: str, call: Any) -> Any:
+        def run(*arguments: Any, **options: Any) -> Any:
+            made.append(name)
+            if len(made) > number:
+                raise CrashError
+            return call(*arguments, **options)
+
+        return run
+
+    for owner, name in CALLS:
+        patched.setattr(owner, name, watched(name, getattr(owner, name)))
+    return made
+
+
+def test_a_crash_before_any_system_call_keeps_each_batch_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "NUMBER_STEP", 2)
+    monkeypatch.setattr(streams_module, "LOG_BYTES", 300)
+    limits = SpoolLimits(events=20, headroom=0)
+    crashes = 0
+    for name in ("fsync", "fdatasync"):  # the pages of a dead process stay: only the order counts here
+        monkeypatch.setattr(os, name, lambda _handle: None)
+    for number in range(1000):
+        folder = tmp_path / str(number)
+        acknowledged: list[int] = []
+        crashed = False
+        with monkeypatch.context() as patched:
+            crash_at(patched, number)
+            try:
+                spool = open_spool(folder, limits=limits)
+                for first in range(1, 100, 10):
+                    sent = [record(first + n * 5, first + n * 5 + 4) for n in range(2)]
+                    outcomes = spool.append([*sent, sent[0]])
+                    assert outcomes == [Outcome.STORED, Outcome.STORED, Outcome.DUPLICATE]
+                    acknowledged += [one.first for one in sent]
+                spool.close()
+            except CrashError:
+                crashed = True
+        crashes += crashed
+        early = {path.stem for path in folder.glob("*.seg")}
+        spool = open_spool(folder, limits=limits)  # the agent sends all of it again
+        again = [record(first, first + 4) for first in range(1, 100, 5)]
+        assert set(spool.append(again)) <= {Outcome.STORED, Outcome.DUPLICATE}
+        assert [spool.append([record(first, first + 4)]) for first in acknowledged] == [[Outcome.DUPLICATE]] * len(
+            acknowledged
+        )
+        spool.close()
+        assert sorted(first for _, first, _ in stored(folder)) == list(range(1, 100, 5))
+        assert early <= {path.stem for path in folder.glob("*.seg")}
+        if not crashed:
+            break
+    assert crashes > 50
 
 
 class Crashing(RuleBasedStateMachine):

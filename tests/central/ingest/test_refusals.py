@@ -317,3 +317,9 @@ def test_every_reason_has_a_status_and_a_sentence() -> None:
             "status": status,
             "detail": "why",
         }
+
+
+def test_every_reason_is_explained_to_operators() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "central-node.md").read_text()
+    missing = [reason for reason in refusal.REASONS if f"`{reason}`" not in page]
+    assert missing == []
