@@ -4,7 +4,8 @@ import stat
 from functools import lru_cache
 
 from vedette.agent.linux.accounts import Accounts
-from vedette.agent.linux.hashing import Content, Version
+from vedette.agent.linux.examine import Content
+from vedette.agent.linux.hashing import Version
 from vedette.probes.records import Inode, joined_path, text, walked_path
 from vedette.schema.entities import ChangedFile, File, PreviousFile
 

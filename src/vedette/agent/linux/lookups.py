@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from vedette.agent.linux.hashing import Content, Hasher, Question, Version
+from vedette.agent.linux.examine import Content, Question
+from vedette.agent.linux.hashing import Hasher, Version
 
 LONGEST = 2_000_000_000
 """Nanoseconds that an event is held back at most."""
@@ -50,9 +51,11 @@ class Lookups:
         *,
         version: Version | None = None,
         modified: int = 0,
-        digests: bool = True,
+        program: bool = False,
     ) -> Ticket:
         """Have `answer` called with what is in the file; `modified` (nanoseconds) belongs to `version`.
+
+        `program`: a process or module waits; it goes before other files.
 
         Nothing is sent to the threads before `submit`, so that a file which is deleted at once costs nothing.
         """
@@ -61,7 +64,7 @@ class Lookups:
             return waiting
         self._number += 1
         device, number = (version.device, version.number) if version else (0, 0)
-        question = Question(self._number, paths, device, number, digests)
+        question = Question(self._number, paths, device, number, digests=True, program=program)
         ticket = Ticket(self._number, self._now + LONGEST, question, version, modified, [answer])
         self._open[ticket.number] = ticket
         self._order.append(ticket)

@@ -1,4 +1,4 @@
-"""Records about files -> file_create, file_change, module_load.
+"""Records about files -> file_create, file_change.
 
 A created file is reported when it is first closed, with its digests and final size; a file that existed is
 reported as written when it is closed. Both wait a bounded time.
@@ -11,8 +11,9 @@ from typing import TypeVar
 
 import msgspec
 
+from vedette.agent.linux.examine import Content
 from vedette.agent.linux.files import full_path
-from vedette.agent.linux.hashing import Content, Version, version_of
+from vedette.agent.linux.hashing import Version, version_of
 from vedette.agent.linux.lookups import DELETED, LONGEST, Answer, Ticket
 from vedette.agent.linux.processes import Image
 from vedette.agent.linux.sources.model import Model
@@ -30,8 +31,8 @@ from vedette.probes.records import (
     joined_path,
     walked_path,
 )
-from vedette.schema.entities import File, Session
-from vedette.schema.events.files import FileChange, FileCreate, ModuleLoad
+from vedette.schema.entities import Session
+from vedette.schema.events.files import FileChange, FileCreate
 
 REMOVE_DIRECTORY = 0x200  # AT_REMOVEDIR
 RECENT = 4096
@@ -102,36 +103,6 @@ class FileEvents:
             self._created(creation, record)
         elif inode.links:
             self._wrote(record)
-
-    def mapped(self, record: FileAct) -> None:
-        """Report the load of a shared object."""
-        model, version = self._model, version_of(record.inode)
-        image, session = self._actor(record)
-        time, user = model.clock.micros(record.time), model.accounts.user(record.ids)
-        file = model.files.shared(record.path, version)
-        process = image.process
-        if file is not None and process is not None:
-            model.emit(ModuleLoad(time=time, user=user, session=session, process=process, file=file))
-            return
-        folder, name = model.names.of_walk(record.path, cut=bool(record.flags & PATH_CUT))
-
-        def loaded(content: Content) -> None:
-            module = model.files.shared(record.path, version)
-            if module is None:
-                module = model.files.of_content(folder, name, content, record.inode)
-                if content.status in (None, "too_large"):
-                    model.files.share(record.path, version, module)
-            _emit_load(module)
-
-        def _emit_load(module: File) -> None:
-            image.when_ready(
-                lambda ready: model.emit(ModuleLoad(time=time, user=user, session=session, process=ready, file=module))
-            )
-
-        if file is not None:
-            _emit_load(file)
-        else:
-            self._content(record, loaded)
 
     def attributes(self, record: FileAct) -> None:
         """Report a change of mode or owner through a descriptor; that of a file being made belongs to its making."""
@@ -229,9 +200,7 @@ class FileEvents:
         return self._excludes and self._excluded.match(full_path(folder, name)) is not None
 
     def _actor(self, record: Acted) -> tuple[Image, Session | None]:
-        life = self._processes.life(record)
-        if not life.seen:
-            self._processes.report(life)
+        life = self._processes.acting(record)
         return self._processes.image_of(life, record.time), life.session
 
     def _created(self, creation: Creation, closed: FileAct) -> None:

@@ -3,7 +3,8 @@
 from typing import Any
 
 from vedette.agent.linux.capabilities import capability_names
-from vedette.agent.linux.hashing import Content, version_of
+from vedette.agent.linux.examine import Content
+from vedette.agent.linux.hashing import version_of
 from vedette.agent.linux.inventory import Found
 from vedette.agent.linux.processes import Image, Life
 from vedette.agent.linux.sources.model import Model
@@ -117,7 +118,7 @@ class Images:
         if known is not None:
             found(known)
         else:
-            model.lookups.ask(paths, found, version=version, modified=inode.modified)
+            model.lookups.ask(paths, found, version=version, modified=inode.modified, program=True)
 
 
 def _kind(record: Exec) -> str:

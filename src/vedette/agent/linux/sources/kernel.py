@@ -1,7 +1,7 @@
 """What the kernel observes, by eBPF: processes, files, network, modules.
 
-Two threads: one takes raw records out of the rings as fast as they come, one makes events of them. Between them
-is a bounded queue; what does not fit is counted by event type, file records first.
+Two threads: one takes raw records out of the rings as fast as they come (`drain`), one makes events of them
+(`decoder`). Between them is a bounded queue; what does not fit is counted by event type, file records first.
 """
 
 import gc
@@ -9,29 +9,17 @@ import logging
 import os
 import select
 import threading
-import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
-from vedette.agent.linux import inventory
-from vedette.agent.linux.accounts import Accounts
-from vedette.agent.linux.containers import Containers
-from vedette.agent.linux.environment import Environments
-from vedette.agent.linux.files import Files, Names
 from vedette.agent.linux.hashing import Hasher
-from vedette.agent.linux.kernel_time import KernelTime
-from vedette.agent.linux.lookups import Lookups
-from vedette.agent.linux.processes import Processes
-from vedette.agent.linux.sources.file_events import FileEvents
-from vedette.agent.linux.sources.model import Model
-from vedette.agent.linux.sources.network_events import NetworkEvents
-from vedette.agent.linux.sources.process_events import ProcessEvents
+from vedette.agent.linux.sources.decoder import Decoder
+from vedette.agent.linux.sources.drain import IDLE, PAUSE, Drain
 from vedette.probes import records
 from vedette.probes.libbpf import libbpf
 from vedette.probes.loader import Probes, read_object
-from vedette.probes.ring import Chunk, Ring, open_ring
+from vedette.probes.ring import open_ring
 from vedette.runtime.errors import ProbeError
 from vedette.schema.events.base import Event
 from vedette.schema.policies import Settings
@@ -40,12 +28,6 @@ log = logging.getLogger(__name__)
 
 CONTROL_BYTES, BULK_BYTES = 4 << 20, 16 << 20
 """Sizes of the rings."""
-QUEUE_BYTES = 16 << 20
-"""Raw records between the two threads; beyond that file records are dropped, beyond twice that all are."""
-PAUSE = 0.03
-"""Seconds between two looks into the rings of a busy host: a ring holds much more than comes in that time."""
-IDLE = 0.5
-"""Seconds that a thread waits at most when nothing happens."""
 
 EVENT_TYPES = {
     records.EXEC: "process_start",
@@ -61,176 +43,6 @@ EVENT_TYPES = {
     records.MAP: "module_load",
 }
 """Kind of record -> event type under which a lost one is counted."""
-
-
-class Round(NamedTuple):
-    """What one look into the rings gave."""
-
-    control: list[Chunk]
-    bulk: list[Chunk]
-    size: int
-
-
-class Drain:
-    """Moves records from the rings into the queue. `lost` counts, by kind, what the queue had no room for.
-
-    `wait` sleeps until a ring has records, for a number of seconds at most.
-    """
-
-    def __init__(self, control: Ring, bulk: Ring, wait: Callable[[float], object]) -> None:
-        self._wait = wait
-        self._control, self._bulk = control, bulk
-        self._queue: deque[Round] = deque()
-        self._arrived = threading.Event()
-        self._waiting = 0
-        self._taken = 0
-        self.lost: Counter[int] = Counter()
-        self.fullest = 0.0
-
-    def run(self, stop: threading.Event) -> None:
-        """Look into the rings until `stop`."""
-        while not stop.is_set():
-            self._wait(IDLE)
-            time.sleep(PAUSE)
-            while self.look() > CONTROL_BYTES // 4:
-                pass
-
-    def look(self) -> int:
-        """Take what is there once; give the number of bytes.
-
-        The bulk ring is read first and handed on last: then the start of a process comes before what it did.
-        """
-        self.fullest = max(self.fullest, self._bulk.fill() / self._bulk.size, self._control.fill() / self._control.size)
-        bulk, control = _take(self._bulk, 4), _take(self._control, 4)
-        size = sum(len(chunk.data) for chunk in (*bulk, *control))
-        if not size:
-            return 0
-        backlog = self._waiting - self._taken
-        if backlog > QUEUE_BYTES:
-            self._count(bulk)
-            bulk = []
-        if backlog > 2 * QUEUE_BYTES:
-            self._count(control)
-            control = []
-        kept = sum(len(chunk.data) for chunk in (*bulk, *control))
-        if kept:
-            self._waiting += kept
-            self._queue.append(Round(control, bulk, kept))
-            self._arrived.set()
-        return size
-
-    def take(self, timeout: float) -> Round | None:
-        """Give the oldest round, or None when none came for `timeout` seconds. For the decoding thread."""
-        if not self._queue:
-            self._arrived.wait(timeout)
-            self._arrived.clear()
-        if not self._queue:
-            return None
-        taken = self._queue.popleft()
-        self._taken += taken.size
-        return taken
-
-    def backlog(self) -> int:
-        """Bytes that wait for the decoding thread."""
-        return self._waiting - self._taken
-
-    def _count(self, chunks: list[Chunk]) -> None:
-        for chunk in chunks:
-            for offset, _ in chunk.records:
-                self.lost[int.from_bytes(chunk.data[offset : offset + 2], "little")] += 1
-
-
-def _take(ring: Ring, most: int) -> list[Chunk]:
-    chunks: list[Chunk] = []
-    while len(chunks) < most and (chunk := ring.read()) is not None:
-        chunks.append(chunk)
-    return chunks
-
-
-class Decoder:
-    """Makes events of records. One thread uses it."""
-
-    def __init__(self, host_id: str, settings: Settings, emit: Callable[[Event], None], hasher: Hasher) -> None:
-        accounts, clock = Accounts(), KernelTime()
-        self._clock, self._lookups = clock, Lookups(hasher)
-        self.malformed = 0
-        model = Model(
-            emit=emit,
-            processes=Processes(host_id, boot_id(), clock),
-            accounts=accounts,
-            environments=Environments(settings.redact, keep=settings.keep_environment),
-            containers=Containers(),
-            files=Files(accounts),
-            names=Names(),
-            lookups=self._lookups,
-            clock=clock,
-            mount_namespace=Path("/proc/self/ns/mnt").stat().st_ino,
-        )
-        self._processes = ProcessEvents(model)
-        self._files = FileEvents(model, self._processes, exclude=settings.exclude_paths)
-        network = NetworkEvents(model, self._processes)
-        self.model = model
-        self._handlers: dict[int, Callable[..., None]] = {
-            records.EXEC: self._processes.exec,
-            records.EXIT: self._processes.exit,
-            records.FORK: self._processes.fork,
-            records.CONNECT: network.connect,
-            records.ACCEPT: network.connect,
-            records.LISTEN: network.listen,
-            records.CREATE: self._files.create,
-            records.CLOSE: self._files.close,
-            records.MAP: self._files.mapped,
-            records.ATTRIBUTES: self._files.attributes,
-            records.PATH: self._files.path,
-        }
-
-    def take_inventory(self) -> None:
-        """Enter the processes that run already."""
-        self.tick()
-        for found in inventory.running():
-            if self.model.processes.get(found.pid, found.start) is None:
-                self._processes.adopt(found)
-        self._lookups.submit()
-
-    def decode(self, chunk: Chunk) -> None:
-        """Translate all records of a chunk."""
-        data, handlers, decode = chunk.data, self._handlers, records.decode
-        for offset, length in chunk.records:
-            record = decode(data, offset, length)
-            if record is None:
-                self.malformed += 1
-            else:
-                handlers[record.kind](record)
-
-    def tick(self) -> None:
-        """Do what is due: answers of the hasher, what waited long enough. After each round and when idle."""
-        now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        self._clock.refresh()
-        self._files.tick(now)
-        self._processes.tick(now)
-        self._lookups.submit()
-        self._lookups.poll(now)
-        # An answer may have led to another question.
-        self._lookups.submit()
-
-    def is_waiting(self) -> bool:
-        """Whether an answer of the hasher is awaited."""
-        return self._lookups.waiting() > 0
-
-    def status(self) -> dict[str, object]:
-        """Sizes of the tables, and how often an event had to go without digests."""
-        return {
-            "processes": len(self.model.processes),
-            "waiting_for_digests": self._lookups.waiting(),
-            "late_digests": self._lookups.late,
-            "refused_digests": self._lookups.refused,
-            "malformed": self.malformed,
-        }
-
-
-def boot_id() -> str:
-    """The random id of this boot."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
 class KernelSource:

@@ -44,9 +44,7 @@ class NetworkEvents:
 
     def _emit(self, record: Net, kind: type[NetworkConnect | PortListen], ends: Socket) -> None:
         model = self._model
-        life = self._processes.life(record)
-        if not life.seen:
-            self._processes.report(life)
+        life = self._processes.acting(record)
         time, user, session = model.clock.micros(record.time), model.accounts.user(record.ids), life.session
 
         def emit(process: Process) -> None:

@@ -101,6 +101,13 @@ class ProcessEvents:
         life.run(self._images.of_fork(life))
         return life
 
+    def acting(self, record: Acted) -> Life:
+        """Give the life that did something, its start reported."""
+        life = self._model.processes.get(record.pid, record.start) or self.life(record)
+        if not life.seen:
+            self.report(life)
+        return life
+
     def image_of(self, life: Life, time: int) -> Image:
         """Give the program that ran in a life at `time`; a forked process runs that of its parent."""
         image = life.image_at(time)

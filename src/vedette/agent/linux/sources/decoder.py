@@ -1,0 +1,111 @@
+"""Makes events of raw records."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from vedette.agent.linux import inventory
+from vedette.agent.linux.accounts import Accounts
+from vedette.agent.linux.containers import Containers
+from vedette.agent.linux.environment import Environments
+from vedette.agent.linux.files import Files, Names
+from vedette.agent.linux.hashing import Hasher
+from vedette.agent.linux.kernel_time import KernelTime
+from vedette.agent.linux.lookups import Lookups
+from vedette.agent.linux.processes import Processes
+from vedette.agent.linux.sources.file_events import FileEvents
+from vedette.agent.linux.sources.model import Model
+from vedette.agent.linux.sources.module_events import ModuleEvents
+from vedette.agent.linux.sources.network_events import NetworkEvents
+from vedette.agent.linux.sources.process_events import ProcessEvents
+from vedette.probes import records
+from vedette.probes.ring import Chunk
+from vedette.schema.events.base import Event
+from vedette.schema.policies import Settings
+
+
+class Decoder:
+    """Makes events of records. One thread uses it."""
+
+    def __init__(self, host_id: str, settings: Settings, emit: Callable[[Event], None], hasher: Hasher) -> None:
+        accounts, clock = Accounts(), KernelTime()
+        self._clock, self._hasher, self._lookups = clock, hasher, Lookups(hasher)
+        self.malformed = 0
+        model = Model(
+            emit=emit,
+            processes=Processes(host_id, boot_id(), clock),
+            accounts=accounts,
+            environments=Environments(settings.redact, keep=settings.keep_environment),
+            containers=Containers(),
+            files=Files(accounts),
+            names=Names(),
+            lookups=self._lookups,
+            clock=clock,
+            mount_namespace=Path("/proc/self/ns/mnt").stat().st_ino,
+        )
+        self._processes = ProcessEvents(model)
+        self._files = FileEvents(model, self._processes, exclude=settings.exclude_paths)
+        network, modules = NetworkEvents(model, self._processes), ModuleEvents(model, self._processes)
+        self.model = model
+        self._handlers: dict[int, Callable[..., None]] = {
+            records.EXEC: self._processes.exec,
+            records.EXIT: self._processes.exit,
+            records.FORK: self._processes.fork,
+            records.CONNECT: network.connect,
+            records.ACCEPT: network.connect,
+            records.LISTEN: network.listen,
+            records.CREATE: self._files.create,
+            records.CLOSE: self._files.close,
+            records.MAP: modules.mapped,
+            records.ATTRIBUTES: self._files.attributes,
+            records.PATH: self._files.path,
+        }
+
+    def take_inventory(self) -> None:
+        """Enter the processes that run already."""
+        self.tick()
+        for found in inventory.running():
+            if self.model.processes.get(found.pid, found.start) is None:
+                self._processes.adopt(found)
+        self._lookups.submit()
+
+    def decode(self, chunk: Chunk) -> None:
+        """Translate all records of a chunk."""
+        data, handlers, decode = chunk.data, self._handlers, records.decode
+        for offset, length in chunk.records:
+            record = decode(data, offset, length)
+            if record is None:
+                self.malformed += 1
+            else:
+                handlers[record.kind](record)
+
+    def tick(self) -> None:
+        """Do what is due: answers of the hasher, what waited long enough. After each round and when idle."""
+        now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        self._clock.refresh()
+        self._files.tick(now)
+        self._processes.tick(now)
+        self._lookups.submit()
+        self._lookups.poll(now)
+        # An answer may have led to another question.
+        self._lookups.submit()
+
+    def is_waiting(self) -> bool:
+        """Whether an answer of the hasher is awaited."""
+        return self._lookups.waiting() > 0
+
+    def status(self) -> dict[str, object]:
+        """Sizes of the tables, and how often an event had to go without digests."""
+        return {
+            "processes": len(self.model.processes),
+            "waiting_for_digests": self._lookups.waiting(),
+            "late_digests": self._lookups.late,
+            "refused_digests": self._lookups.refused,
+            "malformed": self.malformed,
+            "stuck_threads": self._hasher.stuck(),
+        }
+
+
+def boot_id() -> str:
+    """The random id of this boot."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

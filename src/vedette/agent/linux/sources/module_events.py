@@ -1,0 +1,53 @@
+"""Records about mapped code -> module_load."""
+
+from vedette.agent.linux.examine import Content
+from vedette.agent.linux.hashing import version_of
+from vedette.agent.linux.sources.model import Model
+from vedette.agent.linux.sources.process_events import ProcessEvents
+from vedette.probes.records import PATH_CUT, FileAct, walked_path
+from vedette.schema.entities import File
+from vedette.schema.events.files import ModuleLoad
+
+
+class ModuleEvents:
+    """Translates loads of shared objects; each version of each object is looked at once."""
+
+    def __init__(self, model: Model, processes: ProcessEvents) -> None:
+        self._model, self._processes = model, processes
+
+    def mapped(self, record: FileAct) -> None:
+        """Report the load of a shared object."""
+        model, version = self._model, version_of(record.inode)
+        file = model.files.shared(record.path, version)
+        if file is not None:
+            self._report(record, file)
+            return
+        folder, name = model.names.of_walk(record.path, cut=bool(record.flags & PATH_CUT))
+
+        def found(content: Content) -> None:
+            module = model.files.shared(record.path, version)
+            if module is None:
+                module = model.files.of_content(folder, name, content, record.inode)
+                if content.status in (None, "too_large"):
+                    model.files.share(record.path, version, module)
+            self._report(record, module)
+
+        known = model.lookups.known(version)
+        if known is not None:
+            found(known)
+            return
+        paths = (model.reachable(record, walked_path(record.path)),)
+        model.lookups.ask(paths, found, version=version, modified=record.inode.modified, program=True)
+
+    def _report(self, record: FileAct, module: File) -> None:
+        model = self._model
+        life = self._processes.acting(record)
+        time, user, session = model.clock.micros(record.time), model.accounts.user(record.ids), life.session
+        image = self._processes.image_of(life, record.time)
+        process = image.process
+        if process is not None:
+            model.emit(ModuleLoad(time=time, user=user, session=session, process=process, file=module))
+            return
+        image.when_ready(
+            lambda ready: model.emit(ModuleLoad(time=time, user=user, session=session, process=ready, file=module))
+        )
