@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from vedette.cli.event_lines import facts, lines, summary
+from vedette.cli.event_lines import facts, grouped, lines, summary
 from vedette.cli.printing import cell, span, visible, when
 from vedette.schema.dictionary import FIELDS
 from vedette.schema.events import EVENT_TYPES, tag
@@ -57,6 +57,14 @@ def test_details_show_digests_user_and_parent() -> None:
     text = "\n".join(text for _, text in lines([START], width=200, details=True))
     for value in ("root", "web-1", "a" * 64, "b" * 32, "c" * 32, "-bash", "4242", "2027-01-15 08:00:00.123Z"):
         assert value in text
+
+
+def test_long_runs_of_module_loads_become_one_line_that_counts_them() -> None:
+    load = {"event.type": "module_load", "event.time": 2, "process.pid": 7, "process.file.name": "curl"}
+    events = [START, *[load] * 5, START, *[load] * 3, *[load | {"process.pid": 8}] * 4]
+    assert [event["event.type"] for event in grouped(events)].count("module_load") == 5
+    assert summary(grouped(events)[1]).startswith("curl[7]  5 modules")
+    assert grouped(events)[1]["event.time"] == 2
 
 
 def test_a_narrow_terminal_folds_and_never_cuts() -> None:

@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from vedette.cli.printing import cell, visible, when
@@ -11,10 +12,35 @@ Event = Mapping[str, Any]
 _HEADINGS = ("TIME", "HOST", "TYPE", "USER", "WHAT")
 _TIME_WIDTH = 24
 _NARROWEST = 30
+_SHORT_RUN = 3
+_COUNT = "(count)"
 
 
-def lines(events: Sequence[Event], *, width: int, details: bool, heading: bool = True) -> Iterator[tuple[str, str]]:
-    """Give (kind of line, text): `head`, `event` or `detail`."""
+def grouped(events: Sequence[Event]) -> list[Event]:
+    """Make one event of each run of more than three module loads of one process: they hide what matters.
+
+    Its summary says how many they are.
+    """
+    shown: list[Event] = []
+    for key, run in groupby(events, key=_run):
+        same = list(run)
+        if key is None or len(same) <= _SHORT_RUN:
+            shown += same
+        else:
+            shown.append({**same[0], _COUNT: len(same)})
+    return shown
+
+
+def _run(event: Event) -> tuple[Any, ...] | None:
+    if event["event.type"] != "module_load":
+        return None
+    return event.get("host.id"), event.get("process.entity_id"), event.get("process.pid")
+
+
+def lines(
+    events: Sequence[Event], *, width: int, details: bool | None, heading: bool = True
+) -> Iterator[tuple[str, str]]:
+    """Give (kind of line, text): `head`, `event` or `detail`; `details` None = with the starts of processes only."""
     firsts = [_first(event) for event in events]
     columns = [
         max([len(title), *(len(first[number]) for first in firsts)]) for number, title in enumerate(_HEADINGS[:4])
@@ -28,7 +54,7 @@ def lines(events: Sequence[Event], *, width: int, details: bool, heading: bool =
         yield "event", _row(first, columns) + what[0]
         for more in what[1:]:
             yield "event", " " * indent + more
-        if details:
+        if details or (details is None and event["event.type"] == "process_start"):
             for fact in facts(event):
                 for part in _fold(visible(fact), max(_NARROWEST, width - _TIME_WIDTH - 2)):
                     yield "detail", " " * (_TIME_WIDTH + 2) + part
@@ -74,7 +100,7 @@ def facts(event: Event) -> Iterator[str]:
     )
     if parent:
         yield "parent   " + parent
-    for prefix in ("file", "module.file", "driver.file", "blocked.file", "target.file"):
+    for prefix in () if _COUNT in event else ("file", "module.file", "driver.file", "blocked.file", "target.file"):
         if digests := _digests(event, prefix):
             yield f"{prefix}  " + digests
     if event["event.type"] != "process_start" and event.get("process.command_line"):
@@ -120,6 +146,8 @@ def _file(event: Event) -> str:
 
 
 def _loaded(event: Event) -> str:
+    if count := event.get(_COUNT):
+        return _joined(_actor(event), f"{count} modules (--brief or --details shows each)")
     path = event.get("module.file.path") or event.get("driver.file.path")
     return _joined(_actor(event), path)
 

@@ -9,7 +9,7 @@ import click
 
 from vedette.cli.client import ApiError, Client
 from vedette.cli.connection import connected
-from vedette.cli.event_lines import lines
+from vedette.cli.event_lines import grouped, lines
 from vedette.cli.printing import json_line, json_lines, span, table, terminal_width, when
 from vedette.runtime.clock import MINUTE, now
 from vedette.runtime.errors import VedetteError
@@ -31,7 +31,11 @@ _STYLES: dict[str, dict[str, Any]] = {"head": {"bold": True}, "event": {}, "deta
 @click.option("--follow", "-f", is_flag=True, help="Go on showing events as they arrive, oldest first.")
 @click.option("--count", "only_count", is_flag=True, help="Only how many events and hosts match.")
 @click.option("--top", metavar="FIELD", default="", help="The most frequent values of a field instead of events.")
-@click.option("--details/--brief", default=None, help="Show digests, parents and ids.  [default: up to 20 events]")
+@click.option(
+    "--details/--brief",
+    default=None,
+    help="All facts of each event, or one line each.  [default: all facts of process starts; of all, if they are few]",
+)
 @connected
 def hunt(client: Client, query: str, *, as_json: bool, **options: Any) -> None:
     """Find events that match QUERY, newest first; without QUERY all of them.
@@ -55,7 +59,7 @@ def hunt(client: Client, query: str, *, as_json: bool, **options: Any) -> None:
         elif options["top"]:
             _show_top(client.post("/events/top", asked | {"field": options["top"]}), as_json=as_json)
         elif options["follow"]:
-            _follow(client, asked | {"columns": names}, as_json=as_json, details=bool(options["details"]))
+            _follow(client, asked | {"columns": names}, as_json=as_json, details=options["details"])
         else:
             limit = options["limit"] or (1000 if as_json else 100)
             found = _search(client, asked | {"columns": names}, limit)
@@ -98,7 +102,7 @@ def _show(found: dict[str, Any], names: list[str], *, as_json: bool, details: bo
     elif names:
         table({name: name for name in _shown_names(events, names)}, events)
     else:
-        _print(events, details=len(events) <= _FEW if details is None else details)
+        _print(events, details=details)
     if not found["complete"]:
         click.echo(
             f"partial: met the limit of {found['reason']}; this covers {when(found['reached'])} to "
@@ -119,8 +123,11 @@ def _shown_names(events: list[dict[str, Any]], names: list[str]) -> list[str]:
     return direct + [name for name in present if name not in always and name not in direct]
 
 
-def _print(events: list[dict[str, Any]], *, details: bool, heading: bool = True) -> None:
-    for kind, text in lines(events, width=terminal_width(), details=details, heading=heading):
+def _print(events: list[dict[str, Any]], *, details: bool | None, heading: bool = True) -> None:
+    shown = grouped(events) if details is None else events
+    if details is None and len(shown) <= _FEW:
+        details = True
+    for kind, text in lines(shown, width=terminal_width(), details=details, heading=heading):
         click.secho(text, **_STYLES[kind])
 
 
@@ -160,7 +167,7 @@ def _say_partial(found: dict[str, Any]) -> None:
         click.echo(f"partial: met the limit of {found['reason']}; counted from {when(found['reached'])}", err=True)
 
 
-def _follow(client: Client, asked: dict[str, Any], *, as_json: bool, details: bool) -> None:
+def _follow(client: Client, asked: dict[str, Any], *, as_json: bool, details: bool | None) -> None:
     """Show what arrives, until Ctrl-C; events that come up to 10 minutes late are shown too."""
     heading = not as_json
     for events in arrivals(client, asked):

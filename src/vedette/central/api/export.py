@@ -27,7 +27,8 @@ def pages(work: Work, question: Question, wanted: Wanted) -> Iterator[list[Event
     while True:
         with searching(work) as search:
             answer = search.events(question, limit=PAGE, cursor=cursor, columns=wanted.columns)
-            yield events_of(work, answer, wanted)
+            events = events_of(work, answer, wanted)
+        yield events  # a slow reader keeps no place from other searches
         rows += len(answer.rows)
         if answer.reason and not answer.rows:
             raise StoreError(f"the export met the limit of {answer.reason} after {rows} events")
