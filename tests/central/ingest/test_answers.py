@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from vedette.central.ingest import routes as module
 from vedette.central.ingest.bookkeeping import Bookkeeping
@@ -124,3 +126,22 @@ def test_in_a_crowd_a_connection_with_large_buffers_is_closed_after_its_answer()
     assert door.post(large, connections=module.CROWD + 1)[1][b"connection"] == b"close"
     assert b"connection" not in door.post(large, connections=module.CROWD)[1]
     assert b"connection" not in door.post(batch(), connections=module.CROWD + 1)[1]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=400))
+def test_any_bytes_get_an_answer(body: bytes) -> None:
+    status, _, answer = Door().post(body)
+    assert (status, msgspec.json.decode(answer, type=Problem).status) == (400, 400)
+
+
+@settings(max_examples=200, deadline=None)
+@given(at=st.integers(0, 400), value=st.integers(0, 255), cut=st.integers(0, 400))
+def test_a_spoiled_batch_is_kept_as_its_own_agents_or_refused(at: int, value: int, cut: int) -> None:
+    door, body = Door(), bytearray(batch())
+    if at < len(body):
+        body[at] = value
+    status, _, _ = door.post(bytes(body[: len(body) - cut] if cut < len(body) else body))
+    assert status in {200, 400, 403}
+    assert all(kept.agent == AGENT for kept in door.committer.kept)
+    assert len(door.committer.kept) <= (status == 200)

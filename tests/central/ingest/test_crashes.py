@@ -1,5 +1,6 @@
 """kill -9 and full disks: nothing acknowledged is lost, nothing is kept twice, and the disk says 503 first."""
 
+import contextlib
 import http.client
 import random
 import signal
@@ -123,6 +124,21 @@ def test_kill_9_of_ingest_while_agents_send(own_node: Any, tmp_path: Path) -> No
         kept = {number for agent, number in taken if agent == sender.agent.id}
         assert set(range(1, sender.acknowledged + 1)) <= kept
         assert sender.acknowledged > 100
+
+
+def test_connections_beyond_the_limit_are_told_so_and_others_go_on(tmp_path: Path, running_node: Any) -> None:
+    with running_node(tmp_path / "data", CentralSettings(spool_headroom=0, connections=3)) as node:
+        held = [node.connect() for _ in range(3)]
+        for connection in held:
+            assert node.send(connection, "GET", "/agent/v1/ca").status == 200
+        with contextlib.suppress(OSError, http.client.HTTPException):  # the answer may be cut off by the close
+            assert node.ask("GET", "/agent/v1/ca").reason == "connection_limit"
+        node.counted("connection_limit")
+        assert node.send(held[0], "GET", "/agent/v1/ca").status == 200
+        held.pop().close()
+        assert node.ask("GET", "/agent/v1/ca").status == 200
+        for connection in held:
+            connection.close()
 
 
 @pytest.mark.root
