@@ -1,0 +1,132 @@
+"""`vedette agent`: what people see."""
+
+import json
+import os
+import socket
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from vedette.agent.core.buffer import BufferStats
+from vedette.agent.core.identity import Identity, IdentityStore
+from vedette.agent.core.source import SourceState
+from vedette.agent.core.status import SourceReport, Status, write_status
+from vedette.agent.core.uplink import Link
+from vedette.cli.agent import agent
+from vedette.runtime.clock import MINUTE, now
+from vedette.wire.token import make_token
+
+IDENTITY = Identity(server="https://c:1", agent="a" * 32, tenant="default", group="servers", ca="", settings_key="")
+STATUS = Status(
+    version="0.1.0",
+    pid=os.getpid(),
+    started=1_760_000_000_000_000,
+    updated=0,
+    running=True,
+    agent="a" * 32,
+    tenant="default",
+    group="servers",
+    server="https://c:1",
+    certificate_expires=1_770_000_000_000_000,
+    mode="kernel:tracepoint",
+    link=Link(state="busy", since=1_760_000_000_000_000, last_problem="the Central Node answered 503: spool is full"),
+    buffer=BufferStats(batches=2, events=30, bytes=400, oldest=1_760_000_000_000_000, next=31, expired=4),
+    waiting=0,
+    losses={"file_change": 3},
+    sources=[SourceReport(loop=SourceState("kernel", "running"), details={"mode": "tracepoint"})],
+)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    IdentityStore(tmp_path).save(IDENTITY, b"key", "certificate")
+    return tmp_path
+
+
+def run(*arguments: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(agent, arguments)
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_help_shows_examples() -> None:
+    code, out, _ = run("--help")
+    assert code == 0
+    assert "vedette agent enrol --server https://central.example:8441 --token vde_..." in out
+    assert {"enrol", "run", "status"} <= set(out.split())
+
+
+@pytest.mark.parametrize("command", ["run", "status"])
+def test_a_host_that_is_not_enrolled_is_told_so(command: str, tmp_path: Path) -> None:
+    code, _, err = run(command, "--data", str(tmp_path))
+    assert (code, "this host is not enrolled; run `vedette agent enrol` first" in err) == (1, True)
+
+
+def test_an_enrolled_host_that_never_ran_is_told_so(data: Path) -> None:
+    code, _, err = run("status", "--data", str(data))
+    assert (code, "has not run yet" in err) == (1, True)
+
+
+def test_status_for_people(data: Path) -> None:
+    write_status(data, msgspec.structs.replace(STATUS, updated=now()))
+    code, out, _ = run("status", "--data", str(data))
+    assert code == 0
+    assert "https://c:1 busy since 2025-10-09T08:53:20Z: the Central Node answered 503: spool is full" in out
+    assert "30 events, 400 bytes, oldest 2025-10-09T08:53:20Z" in out
+    assert "3 file_change, 4 expired" in out
+    assert "kernel running (tracepoint)" in out
+
+
+def test_status_for_programs(data: Path) -> None:
+    write_status(data, msgspec.structs.replace(STATUS, updated=now()))
+    code, out, _ = run("status", "--data", str(data), "--json")
+    found = json.loads(out)
+    assert (code, found["alive"], found["buffer"]["events"], found["link"]["state"]) == (0, True, 30, "busy")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"updated": now() - MINUTE}, {"running": False, "updated": now()}, {"pid": 2**22 + 1, "updated": now()}]
+)
+def test_an_agent_that_does_not_run_is_exit_1(data: Path, changes: dict[str, int]) -> None:
+    write_status(data, msgspec.structs.replace(STATUS, **changes))
+    code, out, _ = run("status", "--data", str(data))
+    assert (code, "not running" in out) == (1, True)
+
+
+def test_a_damaged_status_is_named(data: Path) -> None:
+    (data / "status.json").write_text("{")
+    code, _, err = run("status", "--data", str(data))
+    assert (code, str(data / "status.json") in err) == (1, True)
+
+
+def test_an_enrolled_host_keeps_its_identity_unless_forced(data: Path) -> None:
+    code, _, err = run("enrol", "--server", "https://c:1", "--token", make_token("a" * 64), "--data", str(data))
+    assert (code, "enrolled already" in err) == (1, True)
+
+
+def test_a_server_that_cannot_be_reached_is_a_sentence(tmp_path: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"https://127.0.0.1:{unused.getsockname()[1]}"
+        code, _, err = run("enrol", "--server", url, "--token", make_token("a" * 64), "--data", str(tmp_path))
+    assert code == 1
+    assert err.startswith(f"Error: {url} cannot be reached: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--token", "x"], "this is not an enrolment token"),
+        (["--token", make_token("a" * 64), "--server", "http://c"], "expected https://host:port"),
+    ],
+)
+def test_what_cannot_work_is_said_before_anything_is_sent(tmp_path: Path, arguments: list[str], problem: str) -> None:
+    code, _, err = run("enrol", "--server", "https://127.0.0.1:1", "--data", str(tmp_path), *arguments)
+    assert (code, problem in err) == (1, True)
+
+
+def test_a_missing_option_is_misuse() -> None:
+    code, _, err = run("enrol")
+    assert (code, "--server" in err) == (2, True)
