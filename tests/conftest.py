@@ -70,6 +70,8 @@ class Deployment:
 
     root: Path
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    listen: dict[str, int] = field(default_factory=lambda: {"ingest": 0, "api": 0})
+    """Ports of the Central Node; the same after a restart, as its agents know them."""
 
     def vedette(self, *arguments: str, check: bool = True, seconds: float = 60) -> subprocess.CompletedProcess[str]:
         """Run one `vedette` command as a user would."""
@@ -131,15 +133,21 @@ class Deployment:
     def start_central(self) -> None:
         """Start the Central Node and wait until its API answers."""
         data = self.root / "central"
-        (data / "run" / "ports.json").unlink(missing_ok=True)
-        self.start(
-            "central", "central", "--data", str(data), "--listen-ingest", "127.0.0.1:0", "--listen-api", "127.0.0.1:0"
-        )
         ready = data / "run" / "ports.json"
+        ready.unlink(missing_ok=True)
+        self.start(
+            "central", "central", "--data", str(data),
+            "--listen-ingest", f"127.0.0.1:{self.listen['ingest']}", "--listen-api", f"127.0.0.1:{self.listen['api']}",
+        )  # fmt: skip
         until(
-            lambda: ready.exists() and "api" in self.ports,
+            lambda: ready.exists() and {"api", "ingest"} <= set(self.ports),
             seconds=60, what="the Central Node's ports", alive=self.alive,
         )  # fmt: skip
+        self.listen = {part: self.ports[part] for part in self.listen}
+        self.wait_for_api()
+
+    def wait_for_api(self) -> None:
+        """Wait until the API answers a question that needs the state."""
         until(
             lambda: self.vedette("hosts", "--json", check=False).returncode == 0,
             seconds=60, what="the API", alive=self.alive,

@@ -1,40 +1,46 @@
 """An agent whose source leaves every field but type and time empty: the acceptance rows must fail over it.
 
-Run as `python blanking_agent.py DATA`. It is the real agent; only what its source emits is blanked.
+Run as `python blanking_agent.py DATA`. It is the real agent on the real kernel; only what its source emits is blanked.
 """
 
-import sys
-from collections.abc import Callable
-from pathlib import Path
+from __future__ import annotations
 
-from vedette.agent.linux import platform
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vedette.agent import app
+from vedette.agent.core.buffer import Facts
+from vedette.agent.linux import platform
+from vedette.agent.linux.sources.kernel import KernelSource
 from vedette.schema.entities import Host, Os
-from vedette.schema.events.base import Event
+
+if TYPE_CHECKING:
+    from vedette.agent.core.source import Emit, Source
+    from vedette.schema.policies import Settings
 
 
-def main() -> None:
-    real = platform.sources
+class BlankingSource(KernelSource):
+    """The kernel's events with nothing in them."""
 
-    def blanked(*arguments: object, **named: object) -> list[object]:
-        return [_Blanking(source) for source in real(*arguments, **named)]  # type: ignore[arg-type]
-
-    platform.sources = blanked  # type: ignore[assignment]
-    platform.facts = lambda: (Host(), Os())
-    app.main(Path(sys.argv[1]))
+    def run(self, emit: Emit, stop: threading.Event) -> None:
+        super().run(lambda event: emit(type(event)(time=event.time)), stop)
 
 
-class _Blanking:
-    def __init__(self, source: object) -> None:
-        self._source = source
+class BlankingPlatform:
+    """Linux that knows nothing of its host."""
 
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._source, name)
+    def facts(self) -> Facts:
+        return Facts(Host(), Os())
 
-    def run(self, emit: Callable[[Event], None], stop: object) -> None:
-        self._source.run(lambda event: emit(type(event)(time=event.time)), stop)  # type: ignore[attr-defined]
+    def sources(self, host_id: str, settings: Settings) -> list[Source]:
+        assert platform.sources(host_id, settings), "the real platform has sources"
+        return [BlankingSource(host_id, settings)]
 
 
 if __name__ == "__main__":
-    main()
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    app.run(Path(sys.argv[1]), stop, platform=BlankingPlatform())

@@ -153,6 +153,7 @@ def start_file(found: Found) -> None:
 
 def unique_pid(found: Found) -> None:
     digits(found.start, "process.entity_id")
+    digits(found.start, "process.parent.entity_id")
     need(
         that=found.start["process.entity_id"] != found.start.get("process.parent.entity_id"),
         what="the parent is another process", got=found.start["process.entity_id"],

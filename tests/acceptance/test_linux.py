@@ -117,6 +117,6 @@ class Watched(dict[str, Any]):
         super().__init__(event)
         self.read = read
 
-    def get(self, key: str, default: Any = None) -> Any:  # type: ignore[override]
+    def get(self, key: str, default: Any = None) -> Any:
         self.read.add(key)
         return super().get(key, default)

@@ -162,6 +162,17 @@ def test_windows_data_names_become_columns() -> None:
     assert [row.get("winlog.data.B") for row in found] == [None, "2", None, None, None]
 
 
+def test_a_long_name_of_windows_data_is_cut() -> None:
+    (row,) = through([OsLogEvent(time=1, winlog=Winlog(data={"A" * 500: "1"}))])
+    assert row["winlog.data." + "A" * 128] == "1"
+
+
+def test_all_rows_with_one_list_that_is_too_long_are_cut_too() -> None:
+    process = Process(args=("x",) * 5000)
+    found = through([ProcessStart(time=n, process=process) for n in range(3)])
+    assert {len(row["process.args"]) for row in found} == {limits.ITEMS}
+
+
 def test_a_plain_file_may_stand_where_a_changed_file_is_expected() -> None:
     events: list[Event] = [
         FileChange(time=1, file=File(path="/a")),  # type: ignore[arg-type] # what is tested
@@ -183,6 +194,8 @@ def test_a_plain_file_may_stand_where_a_changed_file_is_expected() -> None:
         (Process(command_line="x" * 70_000), {"process.command_line": "x" * limits.TEXT_CHARACTERS}),
         (Process(args=["x", "y"]), {"process.args": ["x", "y"]}),  # type: ignore[arg-type] # unhashable
         (Process(args=("x\udcff",)), {"process.args": ["x\\udcff"]}),
+        (Process(args=("x",) * 5000), {"process.args": ["x"] * limits.ITEMS}),
+        (Process(env={"A": "x" * 70_000}), {"process.env": {"A": "x" * limits.TEXT_CHARACTERS}}),
     ],
 )
 def test_a_value_that_does_not_fit_does_not_take_the_batch_down(process: Process, arrives: dict[str, Any]) -> None:

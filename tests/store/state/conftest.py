@@ -1,12 +1,17 @@
-"""A state database in a temporary file."""
+"""A state database in a temporary file; with VEDETTE_TEST_POSTGRESQL (a URL) every test runs there as well."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from vedette.schema.access import RIGHTS, Role, Scope
 from vedette.store.state import State, migrate, open_state, sqlite_url
+from vedette.store.state.database import connect
+
+POSTGRESQL = os.environ.get("VEDETTE_TEST_POSTGRESQL", "")
 
 
 @pytest.fixture(scope="session")
@@ -25,12 +30,29 @@ def state_path(tmp_path: Path, migrated: bytes) -> Path:
     return path
 
 
+@pytest.fixture(params=["sqlite", *(["postgresql"] if POSTGRESQL else [])])
+def state_url(request: pytest.FixtureRequest, state_path: Path) -> str:
+    """Give the URL of this test's own database, of each kind that is there."""
+    return sqlite_url(state_path) if request.param == "sqlite" else fresh_postgresql(POSTGRESQL)
+
+
 @pytest.fixture
-def state(state_path: Path) -> Iterator[State]:
+def state(state_url: str) -> Iterator[State]:
     """Give this test's own open database."""
-    opened = open_state(sqlite_url(state_path))
+    opened = open_state(state_url)
     yield opened
     opened.close()
+
+
+def fresh_postgresql(url: str) -> str:
+    """Empty the database and make its tables anew."""
+    engine = connect(url)
+    with engine.begin() as db:
+        db.execute(text("DROP SCHEMA public CASCADE"))
+        db.execute(text("CREATE SCHEMA public"))
+    engine.dispose()
+    migrate(url)
+    return url
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -13,11 +12,10 @@ from vedette.store.state import State, agents, groups, tokens
 
 ENROL_OFTEN = """
 import sys
-from pathlib import Path
 from vedette.runtime.errors import IdentityError
-from vedette.store.state import agents, open_state, sqlite_url, tokens
+from vedette.store.state import agents, open_state, tokens
 
-state = open_state(sqlite_url(Path(sys.argv[1])))
+state = open_state(sys.argv[1])
 for _ in range(10):
     try:
         with state.write() as db:
@@ -36,10 +34,10 @@ def new_agent(state: State, hostname: str = "h", tenant: str = "default") -> age
         return agents.enrol(db, tokens.sha256(secret), hostname=hostname, os="Linux", now=2)
 
 
-def test_a_token_enrols_no_more_than_its_uses_from_two_processes(state: State, state_path: Path) -> None:
+def test_a_token_enrols_no_more_than_its_uses_from_two_processes(state: State, state_url: str) -> None:
     with state.write() as db:
         secret = tokens.create_enrolment(db, tokens.NewEnrolment(uses=7), now=1)
-    command = [sys.executable, "-c", ENROL_OFTEN, str(state_path), secret]
+    command = [sys.executable, "-c", ENROL_OFTEN, state_url, secret]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     results = "".join(process.communicate()[0] for process in both).split()
     assert (results.count("enrolled"), results.count("token_used")) == (7, 13)
@@ -147,3 +145,11 @@ def test_the_store_itself_checks_the_right(state: State) -> None:
     auditor = Scope(tenants=frozenset({"default"}), rights=RIGHTS[Role.AUDITOR])
     with state.write() as db, pytest.raises(AccessDenied, match=r"hosts\.manage"):
         agents.revoke(db, agent.id, auditor, now=3)
+
+
+def test_text_that_no_database_keeps_is_made_visible(state: State, everything: Scope) -> None:
+    agent = new_agent(state, hostname="a\0b\ud800")
+    with state.write() as db:
+        agents.seen(db, [agents.AgentSeen(agent=agent.id, at=9, os="x\0", version="\0")])
+        found = agents.get(db, agent.id, everything)
+    assert (found.hostname, found.os, found.version) == ("a\ufffdb\ufffd", "x\ufffd", "\ufffd")

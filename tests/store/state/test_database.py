@@ -61,20 +61,28 @@ def test_a_failed_write_leaves_nothing(state: State) -> None:
         assert db.execute(COUNT).scalar_one() == 0
 
 
-def test_a_commit_is_durable_and_readers_do_not_wait_for_writers(state: State) -> None:
+def test_sqlite_is_durable(state_path: Path) -> None:
+    state = open_state(sqlite_url(state_path))
     with state.write() as db:
-        db.execute(INSERT, {"number": 1})
         assert db.execute(text("PRAGMA synchronous")).scalar_one() == 2
         assert db.execute(text("PRAGMA journal_mode")).scalar_one() == "wal"
+    state.close()
+
+
+def test_readers_do_not_wait_for_writers_and_see_what_is_committed(state: State) -> None:
+    with state.write() as db:
+        db.execute(INSERT, {"number": 1})
         with state.read() as other:
             assert other.execute(COUNT).scalar_one() == 0
     with state.read() as db:
         assert db.execute(COUNT).scalar_one() == 1
 
 
-def test_a_write_holds_the_turn_from_its_beginning(state: State, state_path: Path) -> None:
+def test_a_write_holds_the_turn_from_its_beginning(state_path: Path) -> None:
+    state = open_state(sqlite_url(state_path))
     with state.write():
         other = sqlite3.connect(state_path, timeout=0, isolation_level=None)
         with pytest.raises(sqlite3.OperationalError, match="locked"):
             other.execute("BEGIN IMMEDIATE")
         other.close()
+    state.close()
