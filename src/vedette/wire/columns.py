@@ -121,10 +121,12 @@ def _distinct_objects(objects: Sequence[Any], rows: Rows) -> tuple[Sequence[Any]
 
 
 def _column(leaf: Leaf, values: Sequence[Any], rows: Rows) -> Column | None:
-    if values[0] is None and values.count(None) == len(values):  # eight times as quick as a set
-        return None
     if leaf.kind is Kind.MAP or leaf.kind is Kind.LIST:
         _check_items(values)
+    one = values[0]
+    # Counting one object takes 2 ns a row, a set 14; most columns are unknown or the same everywhere.
+    if values[-1] is one and values[len(values) // 2] is one and values.count(one) == len(values):
+        return None if one is None else _listed([one], rows.through([0] * len(values), 1))
     if leaf.kind is Kind.MAP:
         return _listed(*_distinct_objects(values, rows))
     distinct = len(set(values))
