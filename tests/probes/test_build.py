@@ -26,12 +26,14 @@ def build(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     return module
 
 
-def test_objects_are_built_once_and_again_when_a_source_changes(build: ModuleType, tmp_path: Path) -> None:
+def test_objects_are_built_once_and_again_when_a_source_changes(
+    build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = tmp_path / "source"
     source.mkdir()
     for path in build.SOURCE.iterdir():
         (source / path.name).write_bytes(path.read_bytes())
-    build.SOURCE = source
+    monkeypatch.setattr(build, "SOURCE", source)
     assert build.build().startswith("built")
     assert build.build() == "probes are up to date"
     with (source / "record.h").open("a", encoding="utf-8") as file:

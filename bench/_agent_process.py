@@ -7,17 +7,33 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple, Self
 
 HERE = Path(__file__).parent
 
 
-class BareAgent:
-    """The agent of `agent_runner.py` in a process of its own."""
+class Number(NamedTuple):
+    """A number that is published."""
 
-    def __enter__(self) -> BareAgent:
+    name: str
+    value: float
+    unit: str
+    target: float
+
+
+def show(number: Number, how: str, *, peer: str) -> None:
+    """Print one line of `make bench`; `peer` is "name: value"."""
+    name, _, value = peer.rpartition(": ")
+    line = number._asdict() | {"value": round(number.value, 2)}
+    print(json.dumps(line | {"peer": name, "peer_value": float(value) if value else None, "how": how}), flush=True)
+
+
+class BareAgent:
+    """The agent of `_agent_runner.py` in a process of its own."""
+
+    def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, str(HERE / "agent_runner.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, str(HERE / "_agent_runner.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self.settled()
         return self

@@ -33,17 +33,20 @@ class Sink:
         self._full = threading.Event()
 
     def emit(self, event: Event) -> None:
+        """Take one event."""
         self.waiting.append(event)
         if len(self.waiting) >= BATCH:
             self._full.set()
 
     def loop(self, stop: threading.Event) -> None:
+        """Encode what comes until `stop`."""
         while not stop.is_set():
             self._full.wait(INTERVAL)
             self._full.clear()
             self.flush()
 
     def flush(self) -> None:
+        """Encode what waits."""
         while self.waiting:
             taken, self.waiting[:BATCH] = self.waiting[:BATCH], []
             builder = Builder(taken)
@@ -52,6 +55,7 @@ class Sink:
 
 
 def main() -> None:
+    """Run the source, answer questions."""
     sink, stop = Sink(), threading.Event()
     source = KernelSource("0" * 32, Settings())
     threads = [
