@@ -226,14 +226,14 @@ def test_overlapping_ranges(node: Any, enrol: Enrol) -> None:
 def test_a_connection_that_says_nothing_and_a_head_that_never_ends_are_closed(node: Any, enrol: Enrol) -> None:
     agent = enrol()
     context = node.context(agent.certificate)
-    for sent in (b"", b"GET /agent/v1/ping HTTP/1.1\r\nx: "):
-        with (
-            socket.create_connection(("127.0.0.1", node.port)) as plain,
-            context.wrap_socket(plain, server_hostname="localhost") as connection,
-        ):
-            connection.settimeout(20)
+    with contextlib.ExitStack() as stack:
+        held = []
+        for sent in (b"", b"GET /agent/v1/ping HTTP/1.1\r\nx: "):
+            plain = stack.enter_context(socket.create_connection(("127.0.0.1", node.port), timeout=20))
+            connection = stack.enter_context(context.wrap_socket(plain, server_hostname="localhost"))
             connection.sendall(sent)
-            assert _receive(connection) == b""
+            held.append(connection)
+        assert [_receive(connection) for connection in held] == [b"", b""]
     node.counted("request_slow", agent.id, at_least=2)
 
 
