@@ -257,3 +257,10 @@ def test_ten_thousand_digests_are_one_list() -> None:
 def test_one_value_more_than_the_bound_is_refused() -> None:
     with pytest.raises(QueryError, match="at most 10,000"):
         hunt.parse(f"process.pid in ({', '.join(map(str, range(10_001)))})", now=NOW)
+
+
+@pytest.mark.parametrize("text", ["\ud800", "file.name:\udfff", "process.env.\ud800:x"])
+def test_half_a_character_is_refused_where_it_stands(text: str) -> None:
+    error = refusal(text)
+    assert error
+    assert 0xD800 <= ord(text[error.offset]) <= 0xDFFF

@@ -26,6 +26,7 @@ from vedette.query.ast import (
     Regex,
     Test,
 )
+from vedette.query.position import check_characters
 from vedette.query.values import is_canonical
 from vedette.schema.dictionary import EVENT_ID, FIELDS, Field, Kind
 
@@ -42,7 +43,8 @@ class Parameters:
         self.values: dict[str, Value] = {}
 
     def text(self, value: str) -> str:
-        """Bind one text."""
+        """Bind one text; raises `QueryError` for one that no store can hold."""
+        check_characters(value)
         return self._bind(value, "String")
 
     def texts(self, values: tuple[str, ...]) -> str:

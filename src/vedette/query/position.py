@@ -20,6 +20,14 @@ def error_at(text: str, offset: int, problem: str, suggestions: Iterable[str] = 
     )
 
 
+def check_characters(text: str) -> None:
+    """Refuse halves of characters (lone surrogates), which JSON can write and no store can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise error_at(text, error.start, "there is half a character here, which no text can hold") from error
+
+
 def excerpt(text: str, most: int = 40) -> str:
     """`text` short enough for a sentence."""
     return text if len(text) <= most else text[: most - 1] + "…"

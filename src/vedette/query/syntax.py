@@ -7,7 +7,7 @@ from importlib.resources import files
 from lark import Lark, Token, Tree, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
 from vedette.query import ast
-from vedette.query.position import error_at, excerpt
+from vedette.query.position import check_characters, error_at, excerpt
 
 MAX_TOKENS = 60_000
 
@@ -22,6 +22,7 @@ def parse(grammar: str, text: str, words: Mapping[str, str]) -> Tree[Token]:
     """Parse `text` by `<grammar>.lark`; `words` says for people what each terminal is. Raises `QueryError`."""
     if len(text) > ast.MAX_TEXT:
         raise error_at(text, 0, f"the query has {len(text):,} characters; at most {ast.MAX_TEXT:,} are allowed")
+    check_characters(text)
     parser = _parser(grammar).parse_interactive(text)
     deep = count = 0
     try:
