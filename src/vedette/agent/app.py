@@ -48,7 +48,13 @@ class Agent:
         settings = self._settings.load()
         self._renewal = Renewal(store, self._identity, clock)
         self._facts = platform.facts()
-        self.buffer = Buffer(data / "buffer.sqlite", clock, days=settings.buffer_days, quota=settings.buffer_bytes)
+        self.buffer = Buffer(
+            data / "buffer.sqlite",
+            clock,
+            agent=self._identity.agent,
+            days=settings.buffer_days,
+            quota=settings.buffer_bytes,
+        )
         self.intake = Intake(
             self._keep, self.buffer.losses, interval=settings.send_interval, batch_events=settings.batch_events
         )

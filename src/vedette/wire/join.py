@@ -25,6 +25,16 @@ def join(payloads: Sequence[bytes]) -> bytes:
     return compress({name: _join([part[name] for part in parts if name in part]) for name in names})
 
 
+def renumber(payload: bytes, shift: int) -> bytes:
+    """Give the same batch with `shift` added to every sequence number. Raises WireError for a broken payload."""
+    types: dict[str, TypeColumns] = {}
+    for name, part in decode_body(payload).items():
+        numbers = cells(part.columns.get(_SEQUENCE, ([], b"")))
+        columns = part.columns | {_SEQUENCE: (integers(number + shift for number in numbers), b"")}
+        types[name] = TypeColumns(part.rows, columns)
+    return compress(types)
+
+
 def _join(parts: list[RawColumns]) -> TypeColumns:
     total = sum(part.rows for part in parts)
     names = dict.fromkeys(column for part in parts for column in part.columns)

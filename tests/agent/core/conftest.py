@@ -48,7 +48,7 @@ def open_buffer(tmp_path: Path, clock: StandingClock) -> Iterator[Callable[..., 
     """Give `open_buffer(**limits)`: the buffer at one path; all are let go at the end."""
     opened: list[Buffer] = []
 
-    def make(**limits: int) -> Buffer:
+    def make(**limits: Any) -> Buffer:
         buffer = Buffer(tmp_path / "buffer.sqlite", clock, **limits)
         opened.append(buffer)
         return buffer

@@ -191,6 +191,48 @@ def test_the_file_is_for_its_owner_only(open_buffer: Open, tmp_path: Path, event
     assert {path.stat().st_mode & 0o077 for path in tmp_path.iterdir()} == {0}
 
 
+# Another stream.
+
+
+def test_a_new_epoch_numbers_what_waits_anew_and_loses_nothing(open_buffer: Open, events: Make) -> None:
+    buffer = open_buffer()
+    for count in (3, 20, 300, 7):
+        buffer.append(events(count), FACTS)
+    buffer.settle([(1, 3)])
+    buffer.losses.add("file_change", 2)
+    before = [[row["event.time"] for row in content(batch)] for batch in waiting(buffer)]
+    epoch = buffer.epoch
+    buffer.begin_epoch()
+    assert buffer.epoch != epoch
+    assert [(batch.first, batch.last) for batch in waiting(buffer)] == [(1, 20), (21, 320), (321, 327)]
+    assert [[row["event.time"] for row in content(batch)] for batch in waiting(buffer)] == before
+    assert (buffer.stats().next, buffer.stats().events, buffer.losses.totals()) == (328, 327, {})
+    buffer.append(events(1), FACTS)
+    buffer.close()
+    again = open_buffer()
+    assert (again.epoch, waiting(again)[-1].first) == (buffer.epoch, 328)
+
+
+def test_another_identity_is_another_stream(tmp_path: Path, clock: Any, events: Make) -> None:
+    epochs = []
+    for agent in ("a" * 32, "a" * 32, "b" * 32, "b" * 32):
+        buffer = Buffer(tmp_path / "buffer.sqlite", clock, agent=agent)
+        epochs.append(buffer.epoch)
+        buffer.append(events(2), FACTS)
+        buffer.settle([(1, 2)])
+        buffer.close()
+    assert epochs[0] == epochs[1] != epochs[2] == epochs[3]
+
+
+def test_a_rotten_payload_does_not_stop_a_new_epoch(open_buffer: Open, events: Make) -> None:
+    buffer = open_buffer()
+    for _ in range(3):
+        buffer.append(events(10), FACTS)
+    buffer._db.execute("UPDATE batch SET payload = x'00' WHERE first = 11")
+    buffer.begin_epoch()
+    assert [(batch.first, batch.last) for batch in waiting(buffer)] == [(1, 10), (11, 20)]
+
+
 # Damage.
 
 

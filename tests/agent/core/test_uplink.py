@@ -240,6 +240,19 @@ def test_a_refused_identity_keeps_everything(bench: Bench, events: Make) -> None
     assert bench.buffer.stats().events == 2
 
 
+def test_a_host_whose_disk_went_back_begins_another_stream(bench: Bench, events: Make) -> None:
+    keep(bench, events, 5, 5)
+    epoch = bench.buffer.epoch
+    bench.central.answers = [Receipt(ranges=[(1, 10)])]
+    bench.run(1)
+    assert bench.buffer.epoch == epoch  # all of them are here: their receipts were lost
+    bench.central.answers = [UnreachableError("down"), Receipt(ranges=[(1, 11)])]
+    bench.run(4)
+    assert bench.buffer.epoch != epoch
+    assert bench.central.ranges == [(1, 5), (6, 10)]
+    assert {header.epoch for header in bench.central.headers if header.count} == {bench.buffer.epoch}
+
+
 def test_signs_of_life_come_when_nothing_happens(bench: Bench) -> None:
     begin = bench.clock()
     bench.run(1)

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from vedette.agent.core.buffer_file import BufferDamagedError, open_file, set_aside, translate
+from vedette.agent.core.buffer_file import BufferDamagedError, new_epoch, open_file, set_aside, translate
 from vedette.agent.core.joining import Piece, runs
 from vedette.agent.core.losses import Losses
 from vedette.agent.core.packing import Packed, pack
@@ -23,7 +23,7 @@ from vedette.runtime.errors import SpoolFull, WireError
 from vedette.runtime.files import write_atomic
 from vedette.schema.entities import Gap, Host, Os
 from vedette.schema.events.base import Event
-from vedette.wire.join import join
+from vedette.wire.join import join, renumber
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +46,8 @@ _JOINED = 2
 _WHOLE = "SELECT oldest, kept, facts, payload FROM batch WHERE first = ?"
 _SIZES = "SELECT first, last, kept, length(payload) FROM batch ORDER BY first"
 _WITHIN = "SELECT first, last, length(payload) FROM batch WHERE first >= ? AND first <= ? AND last <= ?"
+_CHECK = "SELECT payload, crc FROM batch WHERE first = ?"
+_MOVE = "UPDATE batch SET first = ?, last = ?, crc = ?, payload = ? WHERE first = ?"
 _INSERT = "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _DELETE = "DELETE FROM batch WHERE first = ?"
 _SAVE = "UPDATE state SET next = ?, expired = ?, losses = ?, alive = ?, clean = ?"
@@ -99,20 +101,52 @@ class _Piece(NamedTuple):
 class Buffer:
     """The buffer; safe for several threads."""
 
-    def __init__(self, path: Path, clock: Clock, *, days: int = 21, quota: int = 1 << 30) -> None:
-        self.path, self._clock, self.days, self.quota = path, clock, days, quota
+    def __init__(self, path: Path, clock: Clock, *, agent: str = "", days: int = 21, quota: int = 1 << 30) -> None:
+        self.path, self._clock, self._agent, self.days, self.quota = path, clock, agent, days, quota
         self.losses = Losses()
         self._lock = threading.RLock()
         self._flight: set[int] = set()
         self._open()
 
     def _open(self) -> None:
-        self._db, state, reason = open_file(self.path, self._clock)
+        self._db, state, reason = open_file(self.path, self._clock, self._agent)
         self.epoch, self._next, self._expired = state.epoch, state.next, state.expired
         self.losses.restart(state.losses)
         self._batches, self._events, self._bytes = self._db.execute(_TOTALS).fetchone()
         self._flight.clear()
         self._gap = Gap(reason=reason, start=state.alive, end=self._clock()) if reason else None
+        if state.agent != self._agent:
+            self.begin_epoch()
+
+    def begin_epoch(self) -> None:
+        """Begin another stream: what waits is numbered anew from 1, the counts of the old stream end.
+
+        For a host whose identity was replaced, or whose disk went back in time so that its numbers would come twice.
+        """
+        with self._lock:
+            firsts = [first for (first,) in self._guarded(lambda: self._db.execute(_FIRSTS, (-(2**62),)).fetchall())]
+            for first in firsts:
+                payload, crc = self._db.execute(_CHECK, (first,)).fetchone()
+                if zlib.crc32(payload) != crc:
+                    self.discard(first, CORRUPT)
+            epoch = new_epoch()
+            state = (self._events + 1, 0, "{}", self._clock(), 0)
+            self._guarded(lambda: self._transaction(lambda db: self._renumber(db, epoch), state))
+            self.epoch, self._next, self._expired = epoch, self._events + 1, 0
+            self.losses.restart({})
+            self._flight.clear()
+            log.warning("new epoch epoch=%s waiting=%d", epoch, self._events)
+
+    def _renumber(self, db: sqlite3.Connection, epoch: str) -> None:
+        following = 1
+        # In order: a new number is never above the old one, so it meets no row that is still to come.
+        for first, last in db.execute("SELECT first, last FROM batch ORDER BY first").fetchall():
+            payload, _ = db.execute(_CHECK, (first,)).fetchone()
+            payload = renumber(payload, following - first)
+            end = following + last - first
+            db.execute(_MOVE, (following, end, zlib.crc32(payload), payload, first))
+            following = end + 1
+        db.execute("UPDATE state SET epoch = ?, agent = ?", (epoch, self._agent))
 
     def take_gap(self) -> Gap | None:
         """Say once why telemetry may be missing: the agent was killed, or the file was damaged."""

@@ -14,17 +14,21 @@ from vedette.runtime.files import fsync_directory
 
 log = logging.getLogger(__name__)
 
-SCHEMA = """
+SCHEMA = (
+    """
 CREATE TABLE state (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     version INTEGER NOT NULL,
     epoch TEXT NOT NULL,
+    agent TEXT NOT NULL,       -- whose stream it is; another identity needs another epoch
     next INTEGER NOT NULL,     -- sequence number of the next event
     expired INTEGER NOT NULL,  -- events that left unsent
     losses TEXT NOT NULL,      -- JSON: event type -> lost before the buffer
     alive INTEGER NOT NULL,    -- last time that the agent is known to have run
     clean INTEGER NOT NULL     -- 1: the agent stopped in order
-) STRICT;
+) STRICT
+""",
+    """
 CREATE TABLE batch (
     first INTEGER PRIMARY KEY,
     last INTEGER NOT NULL,
@@ -34,8 +38,9 @@ CREATE TABLE batch (
     facts BLOB NOT NULL,
     crc INTEGER NOT NULL,
     payload BLOB NOT NULL
-) STRICT;
-"""
+) STRICT
+""",
+)
 VERSION = 1
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
@@ -44,6 +49,7 @@ class State(NamedTuple):
     """The row of `state`."""
 
     epoch: str
+    agent: str
     next: int
     expired: int
     losses: dict[str, int]
@@ -55,7 +61,7 @@ class BufferDamagedError(Exception):
     """The file is no database any more; `open_file` makes a new one."""
 
 
-def open_file(path: Path, clock: Clock) -> tuple[sqlite3.Connection, State, str]:
+def open_file(path: Path, clock: Clock, agent: str) -> tuple[sqlite3.Connection, State, str]:
     """Open or make the buffer at `path`: connection, state, and why telemetry may be missing ("" = it is not).
 
     The reasons are `unclean_stop` and `buffer_corrupt`; a damaged file is set aside, not removed.
@@ -73,8 +79,13 @@ def open_file(path: Path, clock: Clock) -> tuple[sqlite3.Connection, State, str]
             reason = "buffer_corrupt"
         else:
             return db, state, "" if state.clean else "unclean_stop"
-    db, state = _new(path, alive)
+    db, state = _new(path, alive, agent)
     return db, state, reason
+
+
+def new_epoch() -> str:
+    """Draw the name of a new stream."""
+    return secrets.token_hex(8)
 
 
 def set_aside(path: Path, now: int) -> None:
@@ -126,11 +137,13 @@ def _existing(path: Path) -> tuple[sqlite3.Connection, State]:
 def _read_state(db: sqlite3.Connection) -> State:
     """Read the state and note that the agent runs."""
     db.execute("BEGIN IMMEDIATE")
-    row = db.execute("SELECT epoch, next, expired, losses, alive, clean FROM state").fetchone()
+    row = db.execute("SELECT epoch, agent, next, expired, losses, alive, clean FROM state").fetchone()
     if row is None:
         raise BufferDamagedError("no state")
-    epoch, following, expired, losses, alive, clean = row
-    state = State(epoch, following, expired, msgspec.json.decode(losses, type=dict[str, int]), alive, bool(clean))
+    epoch, agent, following, expired, losses, alive, clean = row
+    state = State(
+        epoch, agent, following, expired, msgspec.json.decode(losses, type=dict[str, int]), alive, bool(clean)
+    )
     problem = "ok" if state.clean else db.execute("PRAGMA quick_check(1)").fetchone()[0]
     if problem != "ok":
         raise BufferDamagedError(problem)
@@ -139,14 +152,14 @@ def _read_state(db: sqlite3.Connection) -> State:
     return state
 
 
-def _new(path: Path, alive: int) -> tuple[sqlite3.Connection, State]:
-    state = State(secrets.token_hex(8), 1, 0, {}, alive, clean=False)
+def _new(path: Path, alive: int, agent: str) -> tuple[sqlite3.Connection, State]:
+    state = State(new_epoch(), agent, 1, 0, {}, alive, clean=False)
     try:
         db = _connect(path)
         db.execute("BEGIN IMMEDIATE")
-        for statement in SCHEMA.split(";"):
+        for statement in SCHEMA:
             db.execute(statement)
-        db.execute("INSERT INTO state VALUES (1, ?, ?, 1, 0, '{}', ?, 0)", (VERSION, state.epoch, alive))
+        db.execute("INSERT INTO state VALUES (1, ?, ?, ?, 1, 0, '{}', ?, 0)", (VERSION, state.epoch, agent, alive))
         db.execute("COMMIT")
     except sqlite3.Error as error:
         raise translate(error, path) from error

@@ -161,6 +161,9 @@ class Uplink:
         receipt = self._open().send(data)
         if batch is not None:
             self._settled(batch, receipt, len(data))
+        elif any(last >= self._buffer.stats().next for _, last in receipt.ranges):
+            log.warning("the Central Node has events of this stream that this host has not made: disk rolled back?")
+            self._buffer.begin_epoch()
         self.link.last_contact, self.link.last_problem = self._clock(), ""
         self.backoff.succeeded()
         self._rate.limit = self.link.rate = receipt.rate
