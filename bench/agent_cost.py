@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from _agent_process import BareAgent, Number, build_workload, show, workload
+from _agent_process import BareAgent, Number, build_workload, show, workload  # type: ignore[import-not-found] # beside this file
 
 ROUNDS = 5
 IDLE_SECONDS = 5

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from _agent_process import BareAgent, Number, build_workload, show, workload
+from _agent_process import BareAgent, Number, build_workload, show, workload  # type: ignore[import-not-found] # beside this file
 
 PROGRAMS, CONNECTIONS, FILES = 2000, 4000, 200_000
 RECORDS_PER_FILE, WANTED_RATE = 3, 50_000
