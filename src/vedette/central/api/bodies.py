@@ -5,7 +5,7 @@ import binascii
 from typing import Any, Generic, TypeVar
 
 import msgspec
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from vedette.central.api.problems import ProblemError
 
@@ -16,6 +16,14 @@ class Body(BaseModel):
     """A request body: exact types, no unknown members."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def no_nul(cls, value: Any) -> Any:
+        """Refuse texts that no database keeps."""
+        if any("\0" in text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)):
+            raise ValueError("a text cannot hold NUL")
+        return value
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 
 from vedette.runtime.errors import IdentityError, NotFoundError
 from vedette.schema.access import Right, Scope
-from vedette.store.state.rows import any_of, to_struct, to_structs
+from vedette.store.state.rows import any_of, keepable, to_struct, to_structs
 from vedette.store.state.scoping import tenants
 
 
@@ -101,8 +101,8 @@ def enrol(db: Connection, token_sha256: str, *, hostname: str, os: str, now: int
             "tenant": row.tenant,
             "group_name": row.group_name,
             "token": row.id,
-            "hostname": hostname,
-            "os": os,
+            "hostname": keepable(hostname),
+            "os": keepable(os),
             "now": now,
         },
     )
@@ -201,7 +201,9 @@ WHERE id = :agent AND (last_seen IS NULL OR last_seen <= :at)
 def seen(db: Connection, agents: Sequence[AgentSeen]) -> None:
     """Note what each agent said last; one statement for all, to be called about once a minute."""
     if agents:
-        db.execute(SEEN, [msgspec.structs.asdict(agent) for agent in agents])
+        rows = [msgspec.structs.asdict(agent) for agent in agents]
+        texts = ("hostname", "os", "version", "mode", "address")
+        db.execute(SEEN, [row | {name: keepable(row[name]) for name in texts} for row in rows])
 
 
 COLUMNS = """

@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import Connection, Row, text
 
 from vedette.schema.access import Right, Scope
-from vedette.store.state.rows import any_of, to_json, to_struct, to_structs
+from vedette.store.state.rows import any_of, keepable, to_json, to_struct, to_structs
 from vedette.store.state.scoping import tenants
 
 _CHUNK = 2000
@@ -69,17 +69,21 @@ def append(db: Connection, key: bytes, entry: NewEntry, *, now: int) -> Entry:
     if head is None:
         db.execute(FIRST)
     sequence, previous = (1, "") if head is None else (head.sequence, head.hash)
-    values = msgspec.structs.asdict(entry) | {"sequence": sequence, "time": now}
-    values["detail"] = to_json(entry.detail)
+    detail = {keepable(name): keepable(value) for name, value in entry.detail.items()}
+    values: dict[str, Any] = {"sequence": sequence, "time": now, "detail": to_json(detail)}
+    values |= {name: keepable(getattr(entry, name)) for name in _TEXTS}
     values["hash"] = _link(key, previous, values)
     db.execute(INSERT, values)
     db.execute(SEAL, {"hash": values["hash"], "seal": _seal(key, sequence, values["hash"])})
-    return Entry(**(values | {"detail": entry.detail}))
+    return Entry(**(values | {"detail": detail}))
 
 
 COVERED = (
     "sequence", "time", "tenant", "actor", "via", "address", "action", "target", "outcome", "detail",
 )  # fmt: skip
+
+
+_TEXTS = ("tenant", "actor", "via", "address", "action", "target", "outcome")
 
 
 def _link(key: bytes, previous: str, values: dict[str, Any]) -> str:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DataError, OperationalError, SQLAlchemyError
 
-from vedette.runtime.errors import StoreError
+from vedette.runtime.errors import ConfigError, StoreError
 
 REVISION = "0001"
 """The revision of the tables that this code reads and writes (the newest in `migrations/versions`)."""
@@ -52,6 +52,8 @@ class State:
                     yield db
         except OperationalError as error:
             raise StoreError(f"the state database refused: {error.orig}") from error
+        except DataError as error:
+            raise ConfigError("this holds characters or numbers that the state cannot keep") from error
 
 
 def sqlite_url(path: Path) -> str:

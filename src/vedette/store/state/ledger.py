@@ -184,6 +184,6 @@ ORDER BY hostname, s.agent, s.first_seen, s.epoch
 
 
 def streams(db: Connection, scope: Scope, *, agent: str = "") -> list[Stream]:
-    """Give the ledger's lines that the caller may see, of one agent when it is named; by host name, oldest stream first."""
+    """Give the lines that the caller may see, of one agent when it is named; by host name, oldest stream first."""
     rows = db.execute(OF_TENANTS, {"tenants": tenants(scope, Right.LEDGER_READ), "agent": agent})
     return to_structs(rows, Stream, json=("ranges", "drops", "throttled"))

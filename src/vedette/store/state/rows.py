@@ -1,15 +1,15 @@
 """Rows become structs here and nowhere else."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import BindParameter, CursorResult, Row, bindparam
+from sqlalchemy import BindParameter, Row, bindparam
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-NEVER = 2**63 - 1
-"""A time that has not come: microseconds."""
+_UNKEEPABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def to_struct(row: Row[Any], kind: type[T], *, json: Sequence[str] = ()) -> T:
@@ -30,11 +30,11 @@ def to_json(value: object) -> str:
     return msgspec.json.encode(value, order="sorted").decode()
 
 
+def keepable(text: str) -> str:
+    """Replace what databases cannot keep in a text: NUL (PostgreSQL) and lone surrogates (both)."""
+    return _UNKEEPABLE.sub("\ufffd", text)
+
+
 def any_of(name: str) -> BindParameter[Any]:
     """Declare `:name` in `IN :name` to be a list of values, each bound."""
     return bindparam(name, expanding=True)
-
-
-def changed(result: CursorResult[Any]) -> int:
-    """Count the rows that a statement wrote."""
-    return result.rowcount
