@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from vedette.query import ast, hunt, sql
-from vedette.query.statement import LIMIT_CODES, Cursor, Limits, Window, decode_cursor, encode_cursor, within
+from vedette.query.statement import LIMIT_CODES, Cursor, Limits, Statement, Window, decode_cursor, encode_cursor, within
 from vedette.runtime.errors import AccessDenied, QueryError
 from vedette.schema.access import RIGHTS, Right, Role, Scope
 from vedette.store.events import EventStoreError
@@ -165,7 +165,16 @@ def test_a_histogram_has_bounded_buckets(scope: Scope) -> None:
 def test_cursors_are_opaque_and_checked() -> None:
     cursor = Cursor(NOW, "a" * 32, "b" * 16, 7)
     assert decode_cursor(encode_cursor(cursor)) == cursor
-    for text in ("", "x", "é", "AAAA", encode_cursor(cursor)[:-3], "====", encode_cursor(cursor) + "A"):
+    for text in (
+        "",
+        "x",
+        "é",
+        "AAAA",
+        encode_cursor(cursor)[:-3],
+        "====",
+        encode_cursor(cursor) + "A",
+        encode_cursor(Cursor(2**63, "", "", 0)),
+    ):
         with pytest.raises(QueryError, match="cursor"):
             decode_cursor(text)
 
@@ -223,3 +232,14 @@ def test_the_deepest_query_runs(store: Any, scope: Scope) -> None:
     for number in range(ast.MAX_DEPTH):
         text = f"not ({text} or process.pid:{number})"
     assert store.ask(sql.compile_count(hunt.parse(text, now=NOW), scope, WINDOW))[0][0] >= 0
+
+
+def test_time_and_memory_limits_fail_with_their_codes(store: Any) -> None:
+    slow = Statement("SELECT sum(sleepEachRow(0.05)) FROM event", {}, {"max_block_size": 10}, ("x",))
+    with pytest.raises(EventStoreError) as caught:
+        store.ask(within(slow, Limits(seconds=0.2)))
+    assert LIMIT_CODES[caught.value.code] == "time"
+    large = Statement("SELECT groupArray(repeat(toString(number), 1000)) FROM numbers(1000000)", {}, {}, ("x",))
+    with pytest.raises(EventStoreError) as caught:
+        store.ask(within(large, Limits(memory=20_000_000)))
+    assert LIMIT_CODES[caught.value.code] == "memory"

@@ -2,9 +2,10 @@
 
 import base64
 import binascii
+from typing import Annotated
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from vedette.query.conditions import Value
 from vedette.runtime.errors import QueryError
@@ -34,10 +35,10 @@ class Window(Struct, frozen=True):
 class Cursor(Struct, frozen=True, array_like=True):
     """Key of the last row that was given; the next page starts after it."""
 
-    time: int
-    host: str
-    epoch: str
-    sequence: int
+    time: Annotated[int, Meta(ge=-(2**62), le=2**62)]
+    host: Annotated[str, Meta(max_length=64)]
+    epoch: Annotated[str, Meta(max_length=64)]
+    sequence: Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 class Limits(Struct, frozen=True, kw_only=True):
