@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from vedette.agent import app
 from vedette.agent.app import Agent
 from vedette.agent.core.buffer import Facts
 from vedette.agent.core.enrolment import enrol
@@ -145,6 +146,33 @@ def test_a_source_that_fails_is_started_again(data: Path, eventually: Eventually
         1,
         "ValueError: a source that breaks",
     )
+
+
+def test_an_error_that_nobody_foresaw_does_not_silence_the_agent(
+    ingest: Any, data: Path, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "FAILURE_PAUSE", 0.01)
+    running = Running(data, Counting(100))
+    buffer, append, step = running.agent.buffer, running.agent.buffer.append, running.agent.uplink.step
+    broken = {"append": 2, "step": 2}
+
+    def fail(name: str, action: Callable[..., Any]) -> Callable[..., Any]:
+        def act(*arguments: Any, **named: Any) -> Any:
+            if broken[name]:
+                broken[name] -= 1
+                raise RuntimeError("unforeseen")
+            return action(*arguments, **named)
+
+        return act
+
+    monkeypatch.setattr(buffer, "append", fail("append", append))
+    monkeypatch.setattr(running.agent.uplink, "step", fail("step", step))
+    eventually(lambda: broken == {"append": 0, "step": 0} and buffer.stats().next == 101)
+    running.stop()
+    ingest.stop()
+    assert numbers(ingest) == list(range(1, 101))
+    assert running.agent.failures >= 4
+    assert "RuntimeError: unforeseen" in running.agent.last_failure
 
 
 def test_nothing_is_lost_while_ingest_is_killed(ingest: Any, data: Path, eventually: Eventually) -> None:

@@ -4,6 +4,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from vedette import __version__
@@ -30,7 +31,10 @@ TICK = 5.0
 """Seconds between status files."""
 TICKS_PER_REFRESH = 12
 """Host facts are read, and old events expired, once a minute."""
-REFRESHES_PER_JOIN = 10
+TICKS_PER_JOIN = 120
+"""Small batches of an offline agent are joined every ten minutes."""
+FAILURE_PAUSE = 1.0
+"""Seconds until a part of the agent that failed goes on."""
 SOURCE_PATIENCE = 10.0
 UPLINK_PATIENCE = 5.0
 """Seconds that a stopping agent waits for its sources, and for what can still be sent."""
@@ -42,6 +46,7 @@ class Agent:
     def __init__(self, data: Path, platform: Platform, clock: Clock = now) -> None:
         self._data, self._platform, self._clock = data, platform, clock
         self._started = clock()
+        self.failures, self.last_failure = 0, ""
         store = IdentityStore(data)
         self._identity = store.load()
         self._settings = SettingsKeeper(data / "settings.json", self._identity.settings_key, self._apply)
@@ -79,8 +84,8 @@ class Agent:
             "agent started agent=%s server=%s version=%s", self._identity.agent, self._identity.server, __version__
         )
         threads = [
-            threading.Thread(target=self.intake.loop, args=(self._stop,), name="intake", daemon=True),
-            threading.Thread(target=self.uplink.loop, args=(self._stop, self._wake), name="uplink", daemon=True),
+            self._thread("intake", lambda: self.intake.loop(self._stop)),
+            self._thread("uplink", lambda: self.uplink.loop(self._stop, self._wake)),
         ]
         self._report_gap()
         for thread in threads:
@@ -90,11 +95,27 @@ class Agent:
         ticks = 0
         while not stop.is_set():
             ticks += 1
-            self._tick(refresh=ticks % TICKS_PER_REFRESH == 0)
-            if ticks % (TICKS_PER_REFRESH * REFRESHES_PER_JOIN) == 0 and not self.uplink.online:
-                self._tidy(self.buffer.join)
+            self._guarded("tick", partial(self._tick, ticks))
             stop.wait(TICK)
         self._end(threads)
+
+    def _thread(self, name: str, loop: Callable[[], None]) -> threading.Thread:
+        """Make a thread that keeps `loop` going: an error nobody foresaw must not silence the agent."""
+
+        def work() -> None:
+            while not self._stop.is_set():
+                self._guarded(name, loop)
+                self._stop.wait(FAILURE_PAUSE)
+
+        return threading.Thread(target=work, name=name, daemon=True)
+
+    def _guarded(self, name: str, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception as error:  # a supervisor: logs and counts
+            self.failures += 1
+            self.last_failure = f"{name}: {type(error).__name__}: {error}"
+            log.exception("agent part failed name=%s failures=%d", name, self.failures)
 
     def mode(self) -> str:
         """Say which sources are in force, for example `kernel:tracepoint`."""
@@ -120,12 +141,14 @@ class Agent:
             log.warning("telemetry gap reason=%s start=%s end=%s", gap.reason, gap.start, gap.end)
             self.intake.emit(TelemetryGap(time=self._clock(), gap=gap))
 
-    def _tick(self, *, refresh: bool) -> None:
+    def _tick(self, number: int) -> None:
         self._observe_losses()
         self._report_gap()
-        if refresh:
+        if number % TICKS_PER_REFRESH == 0:
             self._facts = self._read_facts()
             self._tidy(self.buffer.expire)
+        if number % TICKS_PER_JOIN == 0 and not self.uplink.online:
+            self._tidy(self.buffer.join)
         self._write_status(running=True)
 
     def _tidy(self, action: Callable[[], int]) -> None:
@@ -196,6 +219,8 @@ class Agent:
             settings_version=self._settings.current.version,
             settings_problem=self._settings.problem,
             sources=[SourceReport(loop=loop.state, details=loop.source.status()) for loop in self._loops],
+            failures=self.failures,
+            last_failure=self.last_failure,
             cpu_seconds=cpu,
             rss_bytes=rss,
         )

@@ -13,8 +13,8 @@ from vedette.wire.layout import tag_of
 
 log = logging.getLogger(__name__)
 
-CAPACITY: Final = 100_000
-"""Events that wait for the buffer at most (about 100 MB); beyond that they are lost and counted by type."""
+CAPACITY: Final = 50_000
+"""Events that wait for the buffer at most (some 30 MB); beyond that they are lost and counted by type."""
 LARGEST: Final = 5000
 """Events of a batch when they come faster than the buffer takes them."""
 RETRY: Final = 1.0

@@ -44,6 +44,9 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     settings_version: int = 0
     settings_problem: str = ""
     sources: list[SourceReport] = []
+    failures: int = 0
+    """Errors that nobody foresaw; each is in the log."""
+    last_failure: str = ""
     cpu_seconds: float = 0.0
     rss_bytes: int = 0
 

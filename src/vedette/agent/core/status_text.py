@@ -21,6 +21,8 @@ def lines(status: Status, *, alive: bool) -> list[tuple[str, str]]:
         ("settings", f"version {status.settings_version} {status.settings_problem}".rstrip()),
         ("cost", f"{status.cpu_seconds:.1f} s CPU, {status.rss_bytes >> 20} MiB"),
     ]
+    if status.failures:
+        pairs.append(("failures", f"{status.failures}, last {status.last_failure}"))
     return pairs + [("source", _source(report)) for report in status.sources]
 
 
