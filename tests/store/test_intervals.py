@@ -30,6 +30,8 @@ def test_holds_the_same_numbers_as_a_set(steps: list[tuple[bool, tuple[int, int]
     intervals, numbers = model(steps)
     assert {n for first, last in intervals.pairs() for n in range(first, last + 1)} == numbers
     assert intervals.total() == len(numbers)
+    highest = intervals.highest()
+    assert (None if highest is None else highest[1]) == max(numbers, default=None)
 
 
 @given(STEPS)

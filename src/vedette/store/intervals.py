@@ -37,6 +37,10 @@ class Intervals:
         """Give the ranges, lowest first, both ends included."""
         return tuple(zip(self._firsts, self._lasts, strict=True))
 
+    def highest(self) -> tuple[int, int] | None:
+        """Give the last range; None when the set is empty."""
+        return (self._firsts[-1], self._lasts[-1]) if self._firsts else None
+
     def total(self) -> int:
         """Count the numbers in the set."""
         return sum(self._lasts) - sum(self._firsts) + len(self._firsts)

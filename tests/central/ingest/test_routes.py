@@ -1,6 +1,7 @@
 """What agents get from ingest, over real TLS: receipts, identities, renewals and settings."""
 
 import http.client
+import signal
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -87,6 +88,18 @@ def test_a_sign_of_life_is_acknowledged_and_not_spooled(node: Any, enrol: Enrol,
 
     (stream,) = wait_for(line, len)
     assert (stream.sent_last, stream.received) == (7, 0)
+
+
+def test_a_sign_of_life_learns_the_last_durable_range_of_its_stream(own_node: Any, tmp_path: Path) -> None:
+    agent = own_node.enrol(tmp_path / "agent")
+    assert agent.send(1, 0).json()["ranges"] == []
+    agent.send(1, 10)
+    agent.send(21, 30)
+    assert agent.send(31, 30).json()["ranges"] == [[21, 30]]
+    assert agent.send(1, 0, epoch="2" * 16).json()["ranges"] == []
+    own_node.stop(signal.SIGKILL)
+    own_node.start()
+    assert agent.send(5, 4).json()["ranges"] == [[21, 30]]
 
 
 def test_the_identity_is_the_servers_choice(enrol: Enrol) -> None:

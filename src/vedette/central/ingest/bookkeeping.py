@@ -83,6 +83,11 @@ class Bookkeeping:
             spool_oldest=header.spool_oldest,
         )
 
+    def highest(self, key: StreamKey) -> tuple[int, int] | None:
+        """Give the last durable range of a stream; None when nothing of it is."""
+        durable = self._durable.get(key)
+        return None if durable is None else durable.highest()
+
     def keep(self, states: Iterable[StreamState]) -> None:
         """Take what the spool knows of streams: at the start all, then those that each seal touched."""
         for state in states:

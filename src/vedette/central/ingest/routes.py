@@ -207,11 +207,16 @@ class AgentRoutes:
         self._book.hear(header, outcome, address=request.address, at=now)
         if outcome not in {Outcome.STORED, Outcome.DUPLICATE}:
             raise _refused(outcome, header)
-        ranges = [(header.first, header.last)] if header.count else []
+        ranges = [(header.first, header.last)] if header.count else self._last_range(header)
         version = self._directory.settings_version(identity)
         receipt = Receipt(ranges=ranges, settings_version=version, rate=self.rate)
         close = request.crowded and len(frame) > LARGE_BYTES
         return Reply(body=encode_message(receipt), close=close)
+
+    def _last_range(self, header: BatchHeader) -> list[tuple[int, int]]:
+        """Answer a sign of life: a host that was put back to an older state sees that its numbers are taken."""
+        highest = self._book.highest(StreamKey(header.agent, header.epoch))
+        return [] if highest is None else [highest]
 
     async def _settings(self, request: Request) -> Reply:
         document = self._directory.settings(await self._identify(request))
