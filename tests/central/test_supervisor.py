@@ -53,6 +53,10 @@ from vedette.central.layout import Layout
 from vedette.runtime import logs
 logs.setup("central")
 supervisor.STOP_SECONDS = 1.0
+if "--full" in sys.argv:
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+    supervisor.write_atomic = full
 data = Path(sys.argv[1])
 parts = msgspec.json.decode(sys.argv[2], type=list[supervisor.Part])
 layout = Layout(data)
@@ -170,6 +174,13 @@ def test_children_die_with_a_killed_supervisor(supervise: Any, wait_for: Any) ->
     pids = [running.pid("one"), running.pid("two")]
     running.process.kill()
     wait_for(lambda: [alive(pid) for pid in pids], [False, False].__eq__)
+
+
+def test_a_full_disk_does_not_end_the_supervisor(supervise: Any) -> None:
+    running = supervise(part("one"), options=("--full",))
+    assert running.read().startswith("ready")
+    running.process.terminate()
+    assert running.process.wait(10) == 0
 
 
 def test_a_chore_may_start_a_part_anew(supervise: Any, wait_for: Any) -> None:

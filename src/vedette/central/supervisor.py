@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -81,7 +82,7 @@ class Child:
             preexec_fn=_bind_to_parent(os.getpid()),  # noqa: PLW1509 - the supervisor has one thread
         )
         self._started, self.ready = now, False
-        write_atomic(self._layout.run / f"{self.part.name}.pid", b"%d\n" % self.process.pid)
+        _note(self._layout.run / f"{self.part.name}.pid", b"%d\n" % self.process.pid)
 
     def look(self, now: float) -> bool:
         """Notice an end and becoming ready; gives whether anything changed."""
@@ -158,7 +159,7 @@ class Supervisor:
     def _step(self, now: float) -> None:
         changed = [child.look(now) for child in self._children.values()]
         if any(changed):
-            write_atomic(self._layout.ports, msgspec.json.encode(self.ports))
+            _note(self._layout.ports, msgspec.json.encode(self.ports))
         for child in self._children.values():
             if child.process is None and now >= child.due and self._may_start(child):
                 self._start(child, now)
@@ -200,6 +201,14 @@ class Supervisor:
             for child in group:
                 _wait(child, deadline)
         self._layout.ports.unlink(missing_ok=True)
+
+
+def _note(path: Path, data: bytes) -> None:
+    """Write what others may want to know; a full disk must not end the supervisor."""
+    try:
+        write_atomic(path, data)
+    except OSError as error:
+        _LOG.error("%s cannot be written: %s", path, error)
 
 
 def _wait(child: Child, deadline: float) -> None:
