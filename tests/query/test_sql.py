@@ -151,6 +151,11 @@ def test_an_unknown_field_of_a_group_has_suggestions(scope: Scope) -> None:
     assert "user.name" in caught.value.suggestions
 
 
+def test_a_field_that_is_not_searchable_cannot_be_grouped_either(scope: Scope) -> None:
+    with pytest.raises(QueryError, match="stored, not searchable"):
+        sql.compile_top(ast.EVERYTHING, scope, WINDOW, name="blocked.hash_type")
+
+
 @pytest.mark.parametrize("limit", [0, -1, 10_002])
 def test_limits_have_limits(scope: Scope, limit: int) -> None:
     with pytest.raises(QueryError):

@@ -34,7 +34,7 @@ class Equals(Struct, frozen=True, tag=True):
 class OneOf(Struct, frozen=True, tag=True):
     """One of several values, of one type."""
 
-    values: tuple[str, ...] | tuple[int, ...]
+    values: tuple[str | int, ...]
 
 
 class Like(Struct, frozen=True, tag=True):

@@ -179,6 +179,8 @@ def _readable(name: str, scope: Scope) -> tuple[Meaning, ...]:
         raise error_at(name, 0, f"there is no field “{name}”", error.suggestions) from error
     if not scope.allows(Right.ENVIRONMENT_READ) and any(meaning.field.column == ENVIRONMENT for meaning in meanings):
         raise AccessDenied("you have no right to see environment variables")
+    if not all(meaning.field.searchable for meaning in meanings):
+        raise QueryError(f"{name} is stored, not searchable")
     return meanings
 
 
