@@ -63,6 +63,8 @@ def test_hunt_says_why_there_is_nothing(vedette: Vedette, hunting: Any) -> None:
     assert (result.exit_code, result.stdout) == (0, "")
     assert "the newest event is process_start" in result.stderr
     assert "from host web" in result.stderr
+    assert "hint: process.file.path is a whole path" in vedette("hunt", "process.file.path:curl", *ALWAYS).stderr
+    assert "process.file.path" in vedette("hunt", "process.file.path:curl", "--explain").stdout
 
 
 def test_hunt_points_at_what_it_does_not_understand(vedette: Vedette) -> None:
@@ -129,6 +131,20 @@ def test_users_are_added_changed_and_reset(vedette: Vedette) -> None:
     assert json.loads(vedette("users", "reset-password", "bob", "--json").stdout)["password"]
     assert vedette("users", "reset-password", "nobody").exit_code == 1
     assert "bob" in vedette("users", "list").stdout
+
+
+def test_ones_own_account_has_tokens_and_sessions(vedette: Vedette, api: Api) -> None:
+    assert "ann, administrator" in vedette("account").stdout
+    made = json.loads(vedette("account", "add-token", "ci", "--right", "hosts.read", "--json").stdout)
+    assert "usable" in vedette("account", "tokens").stdout
+    assert api.client(made["token"]).get("/hosts").status_code == 200
+    assert vedette("account", "revoke-token", made["id"]).exit_code == 0
+    assert "revoked" in vedette("account", "tokens").stdout
+    assert "no sessions" in vedette("account", "sessions").stderr
+    session = api.signed_in("ann").get("/me").json()["via"].partition(":")[2]
+    assert session in vedette("account", "sessions").stdout
+    assert vedette("account", "end-session", session).exit_code == 0
+    assert vedette("account", "end-session", session).exit_code == 1
 
 
 def test_settings_are_shown_and_changed_one_by_one(vedette: Vedette) -> None:

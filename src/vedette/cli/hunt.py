@@ -31,6 +31,7 @@ _STYLES: dict[str, dict[str, Any]] = {"head": {"bold": True}, "event": {}, "deta
 @click.option("--follow", "-f", is_flag=True, help="Go on showing events as they arrive, oldest first.")
 @click.option("--count", "only_count", is_flag=True, help="Only how many events and hosts match.")
 @click.option("--top", metavar="FIELD", default="", help="The most frequent values of a field instead of events.")
+@click.option("--explain", is_flag=True, help="Only show how QUERY is understood.")
 @click.option(
     "--details/--brief",
     default=None,
@@ -56,6 +57,8 @@ def hunt(client: Client, query: str, *, as_json: bool, **options: Any) -> None:
     try:
         if options["only_count"]:
             _show_count(client.post("/events/count", asked), as_json=as_json)
+        elif options["explain"]:
+            _explain(client.post("/events/explain", asked), as_json=as_json)
         elif options["top"]:
             _show_top(client.post("/events/top", asked | {"field": options["top"]}), as_json=as_json)
         elif options["follow"]:
@@ -99,6 +102,7 @@ def _show(found: dict[str, Any], names: list[str], *, as_json: bool, details: bo
         json_lines(events)
     elif not events:
         click.echo(_nothing(found), err=True)
+        _hint(found)
     elif names:
         table({name: name for name in _shown_names(events, names)}, events)
     else:
@@ -146,6 +150,8 @@ def _show_count(found: dict[str, Any], *, as_json: bool) -> None:
         json_line({name: found[name] for name in ("count", "hosts", "complete", "reason", "reached")})
     else:
         click.echo(f"{found['count']:,} events of {found['hosts']:,} hosts")
+        if not found["count"]:
+            _hint(found)
         _say_partial(found)
 
 
@@ -160,6 +166,19 @@ def _show_top(found: dict[str, Any], *, as_json: bool) -> None:
     else:
         click.echo("no event has this field here", err=True)
     _say_partial(found)
+
+
+def _hint(found: dict[str, Any]) -> None:
+    for hint in found["hints"]:
+        click.echo(f"hint: {hint}", err=True)
+
+
+def _explain(found: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        json_line(found)
+        return
+    click.echo(found["understood"])
+    _hint(found)
 
 
 def _say_partial(found: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from vedette import __version__
 from vedette.runtime.errors import VedetteError
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "account": ("vedette.cli.account:account", "Your own account: password, sessions, API tokens."),
     "agent": ("vedette.cli.agent:agent", "Enrol, run and inspect this host's agent."),
     "audit": ("vedette.cli.audit:audit", "Read the audit log and check that it is whole."),
     "central": ("vedette.cli.central:central", "Run a Central Node."),

@@ -96,9 +96,10 @@ class Api:
 
     def account(self, name: str, role: Role, *, tenants: tuple[str, ...] = ("default",)) -> accounts.Account:
         """Make an account that has chosen its password, PASSWORD."""
+        kept = passwords.hashed(PASSWORD)
         with self.state.write() as db:
-            account = accounts.create(db, name, role=role, password=PASSWORD, now=self.clock(), tenants=tenants)
-            accounts.set_password(db, account.id, PASSWORD, must_change=False)
+            account = accounts.create(db, name, role=role, password_hash=kept, now=self.clock(), tenants=tenants)
+            accounts.set_password(db, account.id, kept, must_change=False)
         return account
 
     def token(self, account: accounts.Account) -> str:

@@ -235,6 +235,14 @@ def test_an_explained_query_shows_sql_with_bound_values(api: Api) -> None:
     assert api.store.asked == []
 
 
+def test_a_query_that_will_hardly_match_gets_a_hint(api: Api) -> None:
+    client = api.caller(Role.OFFICER)
+    for path in ("/events/search", "/events/count", "/events/explain"):
+        hints = client.post(path, json={"query": "process.file.path:curl"}).json()["hints"]
+        assert "whole path" in hints[0]
+    assert client.post("/events/search", json={"query": "process.file.name:curl"}).json()["hints"] == []
+
+
 def test_an_export_streams_everything_and_is_noted(hunt: Hunt) -> None:
     hunt.holds(*(row(number, user__name="=cmd|' /C calc'!A0") for number in range(1, 4)))
     client = hunt.caller(Role.OFFICER)

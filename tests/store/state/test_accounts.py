@@ -23,14 +23,14 @@ def test_the_first_administrator_is_made_once_and_must_change_the_password(state
 
 def test_a_name_is_taken_in_any_case(state: State) -> None:
     with state.write() as db:
-        accounts.create(db, "Ann", role=Role.OFFICER, password="a-long-password", now=1)
+        accounts.create(db, "Ann", role=Role.OFFICER, password_hash="hash", now=1)
         with pytest.raises(ConfigError, match="ann already"):
-            accounts.create(db, "ANN", role=Role.OFFICER, password="a-long-password", now=1)
+            accounts.create(db, "ANN", role=Role.OFFICER, password_hash="hash", now=1)
 
 
 def test_the_wait_after_wrong_passwords_doubles_and_ends(state: State) -> None:
     with state.write() as db:
-        account = accounts.create(db, "ann", role=Role.OFFICER, password="a-long-password", now=0).id
+        account = accounts.create(db, "ann", role=Role.OFFICER, password_hash="hash", now=0).id
         waits = [accounts.login_failed(db, account, now=0) for _ in range(30)]
         assert waits[:7] == [0, 0, 0, 0, 10 * SECOND, 20 * SECOND, 40 * SECOND]
         assert waits[-1] == 15 * MINUTE
@@ -48,7 +48,7 @@ def test_the_last_administrator_stays(state: State) -> None:
             accounts.disable(db, first, now=2)
         with pytest.raises(ConfigError, match="last administrator"):
             accounts.set_role(db, first, Role.AUDITOR, ["default"])
-        second = accounts.create(db, "bo", role=Role.ADMINISTRATOR, password="a-long-password", now=1).id
+        second = accounts.create(db, "bo", role=Role.ADMINISTRATOR, password_hash="hash", now=1).id
         accounts.disable(db, first, now=2)
         assert accounts.get(db, first).disabled == 2
         with pytest.raises(ConfigError, match="last administrator"):
@@ -59,14 +59,14 @@ def test_the_last_administrator_stays(state: State) -> None:
 
 def test_accounts_of_other_tenants_are_not_listed(state: State, everything: Scope) -> None:
     with state.write() as db:
-        accounts.create(db, "ann", role=Role.OFFICER, password="a-long-password", now=1)
-        accounts.create(db, "bob", role=Role.OFFICER, password="a-long-password", now=1, tenants=["default", "x"])
+        accounts.create(db, "ann", role=Role.OFFICER, password_hash="hash", now=1)
+        accounts.create(db, "bob", role=Role.OFFICER, password_hash="hash", now=1, tenants=["default", "x"])
         assert [account.name for account in accounts.visible(db, everything)] == ["ann"]
 
 
 def test_a_session_ends_by_idling_by_age_and_by_hand(state: State) -> None:
     with state.write() as db:
-        account = accounts.create(db, "ann", role=Role.OFFICER, password="a-long-password", now=1).id
+        account = accounts.create(db, "ann", role=Role.OFFICER, password_hash="hash", now=1).id
         session, secret = sessions.start(db, account, address="::1", user_agent="x" * 999, now=10)
         assert sessions.of_secret(db, "other", now=10) is None
         assert sessions.of_secret(db, secret, now=10 + sessions.IDLE - 1) is not None
@@ -85,7 +85,7 @@ def test_a_session_ends_by_idling_by_age_and_by_hand(state: State) -> None:
 
 def test_ending_all_sessions_can_spare_one(state: State) -> None:
     with state.write() as db:
-        account = accounts.create(db, "ann", role=Role.OFFICER, password="a-long-password", now=1).id
+        account = accounts.create(db, "ann", role=Role.OFFICER, password_hash="hash", now=1).id
         kept, _ = sessions.start(db, account, address="", user_agent="", now=1)
         sessions.start(db, account, address="", user_agent="", now=2)
         assert sessions.end_all(db, account, but=kept.id) == 1
@@ -94,7 +94,7 @@ def test_ending_all_sessions_can_spare_one(state: State) -> None:
 
 def test_an_api_token_is_found_by_its_text_only(state: State) -> None:
     with state.write() as db:
-        account = accounts.create(db, "ann", role=Role.OFFICER, password="a-long-password", now=1).id
+        account = accounts.create(db, "ann", role=Role.OFFICER, password_hash="hash", now=1).id
         token, secret = tokens.create_api(db, account, name="ci", rights=["hosts.read"], now=1, valid=9)
         assert secret.startswith(f"vdt_{token.id}_")
         assert tokens.api(db, secret) == token

@@ -16,6 +16,7 @@ from vedette.central.api.routes import Routes
 from vedette.central.api.shape import Wanted
 from vedette.central.api.work import InWork, Work
 from vedette.query import ast, explain, sql
+from vedette.query.advice import advise
 from vedette.query.search import Answer, Question
 from vedette.query.statement import MAX_ROWS, Window
 from vedette.runtime.clock import DAY
@@ -83,7 +84,7 @@ class Partial(msgspec.Struct, frozen=True, kw_only=True):
     """How much of what was asked an answer covers: every event in [reached, until) was looked at.
 
     `complete` is false when a limit ended the search before `since`; `reason` is then `time`, `rows` or
-    `memory`. `elapsed` in microseconds.
+    `memory`. `elapsed` in microseconds. `hints`: why the query will hardly find what was meant.
     """
 
     complete: bool
@@ -92,6 +93,7 @@ class Partial(msgspec.Struct, frozen=True, kw_only=True):
     since: int
     until: int
     elapsed: int
+    hints: tuple[str, ...]
 
 
 class FoundEvents(Partial, frozen=True, kw_only=True):
@@ -146,6 +148,7 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
     """What the query was understood as, and the SQL that answers it; values are bound, not in the text."""
 
     understood: str
+    hints: tuple[str, ...]
     sql: str
     parameters: dict[str, Any]
 
@@ -212,7 +215,12 @@ def explain_query(work: InWork, body: Asked) -> Explained:
     question = _question(work, body)
     statement = sql.compile_events(question.node, question.scope, question.window, limit=1)
     understood = explain.describe(question.node)
-    return Explained(understood=understood, sql=statement.sql, parameters=dict(statement.parameters))
+    return Explained(
+        understood=understood,
+        hints=advise(question.node),
+        sql=statement.sql,
+        parameters=dict(statement.parameters),
+    )
 
 
 @routes.change("POST", "/events/export", needs=Right.EVENTS_READ, action="events.export", answers=dict[str, Any])
@@ -253,4 +261,5 @@ def _partial(work: Work, question: Question, answer: Answer) -> dict[str, Any]:
         "since": question.window.since,
         "until": question.window.until,
         "elapsed": work.parts.clock() - work.now,
+        "hints": advise(question.node),
     }

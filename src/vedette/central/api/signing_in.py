@@ -87,7 +87,7 @@ def _authenticate(work: Work, body: Login) -> str:
     if found is not None and found.locked_until > work.now:
         left = -(-(found.locked_until - work.now) // SECOND)
         raise ProblemError("locked", 429, f"too many wrong passwords; try again in {left} s", retry_after=left)
-    with _hashing(work):
+    with hashing(work):
         right = passwords.matches(body.password, found.password_hash if found else passwords.nobody())
     if found is None or not right or found.disabled is not None:
         if found is not None and not right:
@@ -98,7 +98,7 @@ def _authenticate(work: Work, body: Login) -> str:
 
 
 @contextmanager
-def _hashing(work: Work) -> Iterator[None]:
+def hashing(work: Work) -> Iterator[None]:
     """Wait for a turn to hash, so that many logins at once do not take all memory."""
     if not work.parts.hashing.acquire(timeout=10):
         raise ProblemError("busy", 503, "too many sign in at once", retry_after=5)
@@ -137,8 +137,10 @@ def change_password(work: InWork, body: PasswordChange) -> None:
     if problem or body.new == body.current:
         raise ProblemError("weak-password", 422, problem or "the new password is the old one")
     _check_own_password(work, body.current)
+    with hashing(work):
+        password_hash = passwords.hashed(body.new)
     with work.deed(caller.account) as db:
-        accounts.set_password(db, caller.account, body.new, must_change=False)
+        accounts.set_password(db, caller.account, password_hash, must_change=False)
         sessions.end_all(db, caller.account, but=caller.session)
 
 
@@ -148,7 +150,7 @@ def _check_own_password(work: Work, password: str) -> None:
     if found.locked_until > work.now:
         left = -(-(found.locked_until - work.now) // SECOND)
         raise ProblemError("locked", 429, f"too many wrong passwords; try again in {left} s", retry_after=left)
-    with _hashing(work):
+    with hashing(work):
         right = passwords.matches(password, found.password_hash)
     if not right:
         with work.parts.state.write() as db:

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from vedette.central.api.bodies import Body
 from vedette.central.api.routes import Routes
+from vedette.central.api.signing_in import hashing
 from vedette.central.api.work import InWork, Work
 from vedette.runtime.errors import ConfigError, NotFoundError
 from vedette.schema.access import RIGHTS, Right, Role
@@ -64,9 +65,9 @@ def create_user(work: InWork, body: NewUser) -> MadeUser:
     """Make an account with a one-time password, to be changed at the first login."""
     role = _role(body.role)
     tenants = sorted({work.tenant(name) for name in body.tenants} or {work.tenant()})
-    password = passwords.one_time()
+    password, password_hash = _one_time(work)
     with work.deed(body.name.lower(), role=role.value, tenants=" ".join(tenants)) as db:
-        user = accounts.create(db, body.name, role=role, password=password, now=work.now, tenants=tenants)
+        user = accounts.create(db, body.name, role=role, password_hash=password_hash, now=work.now, tenants=tenants)
     return MadeUser(user=user, password=password)
 
 
@@ -92,12 +93,19 @@ def change_user(work: InWork, user: str, body: UserChange) -> Account:
 def reset_password(work: InWork, user: str) -> MadeUser:
     """Give the account a new one-time password; its sessions end and its API tokens are revoked."""
     before = _visible(work, user)
-    password = passwords.one_time()
+    password, password_hash = _one_time(work)
     with work.deed(before.name) as db:
-        accounts.set_password(db, user, password, must_change=True)
+        accounts.set_password(db, user, password_hash, must_change=True)
         sessions.end_all(db, user)
         tokens.revoke_all_api(db, user, now=work.now)
         return MadeUser(user=accounts.get(db, user), password=password)
+
+
+def _one_time(work: Work) -> tuple[str, str]:
+    """Draw a one-time password; gives it and its hash."""
+    password = passwords.one_time()
+    with hashing(work):
+        return password, passwords.hashed(password)
 
 
 def _visible(work: Work, user: str) -> Account:

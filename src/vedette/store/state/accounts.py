@@ -59,11 +59,14 @@ def create(
     name: str,
     *,
     role: Role,
-    password: str,
+    password_hash: str,
     now: int,
     tenants: Iterable[str] = ("default",),
 ) -> Account:
-    """Make an account whose `password` must be changed at the first login. Raises ConfigError: name taken."""
+    """Make an account whose password must be changed at the first login. Raises ConfigError: name taken.
+
+    Hashing a password takes longer than a write may hold its turn: callers do it before (`passwords.hashed`).
+    """
     allowed = sorted(tenants)
     account = secrets.token_hex(8)
     found = db.execute(
@@ -74,7 +77,7 @@ def create(
             "name": name.lower(),
             "role": role.value,
             "tenants": to_json(allowed),
-            "password_hash": passwords.hashed(password),
+            "password_hash": password_hash,
             "must_change": 1,
             "now": now,
         },
@@ -92,7 +95,8 @@ def first_administrator(db: Connection, *, now: int, name: str = "admin") -> tup
     if db.execute(COUNT).scalar_one():
         return None
     password = passwords.one_time()
-    return create(db, name, role=Role.ADMINISTRATOR, password=password, now=now), password
+    made = create(db, name, role=Role.ADMINISTRATOR, password_hash=passwords.hashed(password), now=now)
+    return made, password
 
 
 COLUMNS = """
@@ -181,9 +185,9 @@ SELECT count(*) FROM account WHERE role = 'administrator' AND disabled IS NULL A
 """)
 
 
-def set_password(db: Connection, account: str, password: str, *, must_change: bool) -> None:
-    """Replace the password. The caller has judged its strength and ends the account's sessions."""
-    values = {"id": account, "password_hash": passwords.hashed(password), "must_change": int(must_change)}
+def set_password(db: Connection, account: str, password_hash: str, *, must_change: bool) -> None:
+    """Replace the password. The caller has judged its strength, hashed it, and ends the account's sessions."""
+    values = {"id": account, "password_hash": password_hash, "must_change": int(must_change)}
     db.execute(PASSWORD, values)
 
 
