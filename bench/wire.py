@@ -1,16 +1,22 @@
-"""Cost and size of batches: an agent's encoding, the server's decoding, bytes an event.
+"""Cost and size of batches: an agent's encoding and buffer, the server's decoding, bytes an event.
 
 Events are made as a busy Linux host makes them: about 150 processes alive, each one object that all its events
 share; a new process for one event in twelve; paths, ports and sizes that vary.
 """
 
+import gc
 import json
 import random
+import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from vedette.agent.core.buffer import Buffer, Facts
+from vedette.agent.core.intake import Intake
+from vedette.runtime.clock import now
 from vedette.schema.entities import ChangedFile, File, FileIdentity, Parent, Process, Socket, User
 from vedette.schema.entities import Identity as Account
 from vedette.schema.events.base import Event
@@ -20,6 +26,8 @@ from vedette.schema.events.process import ProcessStart, ProcessStop
 from vedette.wire.batch import BatchHeader, Builder, RawBatch, decode, frame
 
 START = 1_760_000_000_000_000
+KEPT = 102_400
+KEPT_BATCH = 1024
 
 
 class Host:
@@ -119,6 +127,38 @@ def decode_all(frames: list[bytes]) -> list[RawBatch]:
     return [decode(one) for one in frames]
 
 
+def agent_core() -> None:
+    """Measure an agent's core from `emit` to the receipt; the Central Node is one that acknowledges at once."""
+    events = Host().events(KEPT)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)  # as the agent does
+    with tempfile.TemporaryDirectory() as folder:
+        buffer = Buffer(Path(folder) / "buffer.sqlite", now)
+        intake = Intake(lambda batch: buffer.append(batch, Facts()), buffer.losses, batch_events=KEPT_BATCH)
+        cpu, wall = time.process_time(), time.perf_counter()
+        for start in range(0, KEPT, KEPT_BATCH):
+            for event in events[start : start + KEPT_BATCH]:
+                intake.emit(event)
+            intake.flush()
+        kept = (time.process_time() - cpu, time.perf_counter() - wall)
+        size = buffer.stats().bytes
+        cpu = time.process_time()
+        while (batch := buffer.pick()) is not None:
+            header = BatchHeader(
+                agent="a" * 32, epoch=buffer.epoch, first=batch.first, last=batch.last, count=batch.count, sent=now()
+            )
+            frame(header, batch.payload)
+            buffer.settle([(batch.first, batch.last)])
+        sent = time.process_time() - cpu
+        buffer.close()
+    how = f"{KEPT} events in batches of {KEPT_BATCH}, one core, CPU time"
+    line("agent_core_keep", kept[0] / KEPT * 1e6, "us/event", 5.0, how)
+    line("agent_core_send", sent / KEPT * 1e6, "us/event", 0.5, how + ", without TLS")
+    line("agent_buffer_durable", kept[1] / (KEPT / KEPT_BATCH) * 1e3, "ms/batch", 20.0, "wall, with fsync")
+    line("agent_buffer_size", size / KEPT, "bytes/event", 60.0, how)
+
+
 def line(name: str, value: float, unit: str, target: float, how: str) -> None:
     """Print one published number."""
     print(json.dumps({"name": name, "value": round(value, 2), "unit": unit, "target": target, "how": how}))
@@ -147,6 +187,7 @@ def main() -> None:
             how,
         )
         line(f"wire_size_{size}", sum(map(len, frames)) / total, "bytes/event", 60.0, how)
+    agent_core()
 
 
 if __name__ == "__main__":
