@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from vedette.central.layout import Layout
-from vedette.central.provision import FirstStart, provision
+from vedette.central.provision import provision
 from vedette.central.settings import CentralSettings
 from vedette.runtime.clock import now
 from vedette.store.segment import Record, read_segment
@@ -25,6 +25,7 @@ from vedette.store.state import State, open_state, tokens
 from vedette.wire.csr import make_csr, make_key
 from vedette.wire.frame import frame
 from vedette.wire.header import BatchHeader
+from vedette.wire.tls import fingerprint
 
 EPOCH = "1" * 16
 
@@ -55,9 +56,7 @@ class Node:
     def __init__(self, folder: Path, settings: CentralSettings | None = None) -> None:
         self.layout = Layout(folder)
         self.settings = settings or CentralSettings(spool_headroom=0)
-        first = provision(self.layout, self.settings, now=now())
-        assert first is not None
-        self.first: FirstStart = first
+        provision(self.layout, self.settings, now=now())
         self.state: State = open_state(self.layout.state_url)
         self.port = 0
         self.process: subprocess.Popen[bytes] | None = None
@@ -65,7 +64,7 @@ class Node:
     def token(self, **wanted: Any) -> str:
         with self.state.write() as db:
             secret = tokens.create_enrolment(db, tokens.NewEnrolment(**wanted), now=now())
-        return f"{secret}.{self.first.enrolment_token.partition('.')[2]}"
+        return f"{secret}.{fingerprint(self.layout.ca_certificate.read_text())[:32]}"
 
     def start(self) -> None:
         ready = self.layout.ready("ingest")
@@ -247,3 +246,19 @@ def prepared_node(tmp_path: Path) -> Iterator[Node]:
     node = Node(tmp_path / "data")
     yield node
     node.close()
+
+
+@pytest.fixture
+def node_at() -> Iterator[Callable[[Path], Node]]:
+    """Give `node_at(folder)`: a view of a Central Node that runs there already."""
+    seen: list[Node] = []
+
+    def look(folder: Path) -> Node:
+        node = Node(folder)
+        node.port = int(node.layout.ready("ingest").read_bytes())
+        seen.append(node)
+        return node
+
+    yield look
+    for node in seen:
+        node.state.close()

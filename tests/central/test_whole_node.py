@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from vedette.runtime.clock import now
+
 pytestmark = pytest.mark.slow
 
 PARTS = ("store", "ingest", "pipeline-0", "api")
@@ -53,11 +55,22 @@ def alive(pid: int) -> bool:
 
 
 @pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """Mount a file system of 1 GiB (needs root)."""
+    folder = tmp_path / "node"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1g", "tmpfs", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.fixture
 def central(tmp_path: Path, wait_for: Any) -> Iterator[Any]:
     """Give a function that starts the node in one directory and waits until all is ready."""
     with contextlib.ExitStack() as stack:
 
         def start() -> Central:
+            """Start it; what is started is stopped at the end."""
             before = (tmp_path / "node.log").read_text() if (tmp_path / "node.log").exists() else ""
             node = Central(tmp_path / "node")
             stack.callback(node.process.wait, 20)
@@ -93,3 +106,81 @@ def test_it_starts_survives_and_stops(central: Any, wait_for: Any) -> None:
     assert node.process.wait(15) == 0
     assert time.monotonic() - began < 10
     assert not any(alive(node.pid(part)) for part in PARTS)
+
+
+def fill(disk: Path, *, leave: int) -> Path:
+    """Take disk space until no more than `leave` bytes are left, while others take and give some too."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while (free := os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize) > leave:
+            file.write(bytes(min(1 << 20, free - leave)))
+    return filler
+
+
+@pytest.mark.root
+def test_a_full_disk_loses_nothing_and_is_over_when_there_is_room(
+    disk: Path, central: Any, sender: Any, wait_for: Any
+) -> None:
+    central()
+    agent = sender(disk)
+    assert agent.send(100) == 200
+    wait_for(agent.stored, (100).__eq__, seconds=30)
+
+    filler = fill(disk, leave=200 << 20)  # the store may still work, ingest promises nothing more
+    assert agent.send(100) == 503
+    filler.unlink()
+    wait_for(lambda: agent.send(100), (200).__eq__, seconds=30)
+    wait_for(agent.stored, (200).__eq__, seconds=30)
+
+    assert agent.send(100) == 200
+    filler = fill(disk, leave=0)
+    wait_for(lambda: agent.send(100), (503).__eq__, seconds=30)
+    wait_for(lambda: agent.send(100), (503).__eq__, seconds=5)
+    filler.unlink()
+    wait_for(lambda: agent.send(100), (200).__eq__, seconds=60)
+    wait_for(agent.stored, agent.acknowledged.__eq__, seconds=90)
+
+
+class Sender:
+    """An agent that sends process starts, numbered without gaps; a refused batch is sent again."""
+
+    def __init__(self, agent: Any, data: Path) -> None:
+        self.agent, self.data, self.acknowledged = agent, data, 0
+
+    def send(self, count: int) -> int:
+        from vedette.schema.entities import Process
+        from vedette.schema.events.process import ProcessStart
+        from vedette.wire.batch import BatchHeader, Builder, frame
+
+        builder = Builder()
+        first = self.acknowledged + 1
+        for number in range(first, first + count):
+            builder.add(ProcessStart(time=now(), process=Process(pid=number, command_line=f"test {number}")))
+        header = BatchHeader(
+            agent=self.agent.id, epoch="1" * 16, first=first, last=first + count - 1, count=count, sent=now()
+        )
+        answer = self.agent.ask("POST", "/agent/v1/batch", frame(header, builder.encode(first)))
+        if answer.status == 200:
+            self.acknowledged += count
+        return int(answer.status)
+
+    def stored(self) -> int:
+        """Ask the store; different sequence numbers, if each is there once."""
+        from vedette.runtime.errors import StoreError
+        from vedette.store.events import EventStore
+
+        run = self.data / "run"
+        port = json.loads((run / "ports.json").read_bytes())["store"]
+        store = EventStore(f"http://127.0.0.1:{port}", (run / "store-password").read_text())
+        try:
+            ((rows, different),) = store.query("SELECT count(), uniqExact(`event.sequence`) FROM event")
+        except StoreError:
+            return -1
+        assert rows == different
+        return int(rows)
+
+
+@pytest.fixture
+def sender(node_at: Any, tmp_path: Path) -> Any:
+    """Enrol an agent at a node that runs in a directory."""
+    return lambda data: Sender(node_at(data).enrol(tmp_path / "agent"), data)
