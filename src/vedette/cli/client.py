@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-import httpx
 import msgspec
 
+from vedette.cli.http import httpx
 from vedette.runtime.errors import ConfigError, VedetteError
 from vedette.runtime.files import write_atomic
 
