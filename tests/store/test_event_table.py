@@ -1,0 +1,63 @@
+"""The event table's definition follows the field dictionary."""
+
+from pathlib import Path
+
+import pytest
+
+from vedette.schema.dictionary import EVENT_ID, FIELDS, Field, Kind
+from vedette.store.event_table import REQUIRED, add_columns, column_type, create_table, integer_type
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "event_table" / "create.sql"
+
+
+def test_the_definition_is_the_recorded_one(*, regold: bool) -> None:
+    if regold:
+        GOLDEN.parent.mkdir(parents=True, exist_ok=True)
+        GOLDEN.write_text(create_table() + "\n")
+    assert create_table() + "\n" == GOLDEN.read_text()
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_every_field_is_a_column(name: str) -> None:
+    lines = [line.strip().rstrip(",") for line in create_table().splitlines()]
+    assert f"`{name}` {column_type(FIELDS[name])}" in lines
+
+
+def test_the_event_id_is_computed_not_stored() -> None:
+    assert f"`{EVENT_ID.name}` String ALIAS" in create_table()
+
+
+def test_only_the_required_columns_are_always_known() -> None:
+    always = {
+        name
+        for name, field in FIELDS.items()
+        if "Nullable" not in column_type(field) and field.kind not in (Kind.LIST, Kind.MAP)
+    }
+    assert always == REQUIRED
+
+
+def test_a_cluster_has_another_engine() -> None:
+    assert ") ENGINE = ReplicatedMergeTree('/t/{shard}', '{replica}')\n" in create_table(
+        "ReplicatedMergeTree('/t/{shard}', '{replica}')"
+    )
+
+
+@pytest.mark.parametrize(
+    ("minimum", "maximum", "name"),
+    [(0, 255, "UInt8"), (0, 256, "UInt16"), (-1, 5, "Int32"), (0, 2**32 - 1, "UInt32"), (0, 2**63 - 1, "Int64")],
+)
+def test_integers_take_the_smallest_type_that_holds_them(minimum: int, maximum: int, name: str) -> None:
+    assert integer_type(Field(name="x", kind=Kind.INTEGER, minimum=minimum, maximum=maximum)) == name
+
+
+def test_what_no_integer_type_holds_is_an_error() -> None:
+    with pytest.raises(ValueError, match="no integer type"):
+        integer_type(Field(name="x", kind=Kind.INTEGER, maximum=2**64))
+
+
+def test_an_older_table_gets_what_it_lacks() -> None:
+    changes = add_columns(set(FIELDS) - {"file.path", "process.pid"})
+    assert "ADD COLUMN IF NOT EXISTS `file.path`" in changes
+    assert "ADD INDEX IF NOT EXISTS index_file_path" in changes
+    assert "ADD COLUMN IF NOT EXISTS `process.pid` Nullable(UInt32)" in changes
+    assert add_columns(FIELDS) == ""
