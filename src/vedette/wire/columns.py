@@ -90,9 +90,10 @@ def _entity(layout: Layout, objects: Sequence[Struct | None], rows: Rows, column
         elif (column := _column(leaf, values, rows)) is not None:
             columns[leaf.column] = column
     for position, below in layout.entities:
-        inner, inner_rows = _distinct_objects(fields[position], rows)
-        if len(inner) > 1 or inner[0] is not None:
-            _entity(below, inner, inner_rows, columns)
+        things = fields[position]
+        if things[0] is None and things[-1] is None and things.count(None) == len(things):
+            continue
+        _entity(below, *_distinct_objects(things, rows), columns)
 
 
 def _tuples(layout: Layout, objects: Sequence[Struct | None]) -> Iterable[tuple[Any, ...]]:
@@ -132,11 +133,11 @@ def _column(leaf: Leaf, values: Sequence[Any], rows: Rows) -> Column | None:
     distinct = len(set(values))
     if distinct == 1:
         return _listed(values[:1], rows.through([0] * len(values), 1))
-    if leaf.kind is Kind.INTEGER and _mostly_distinct(distinct, rows.count) and None not in values:
+    if leaf.kind is Kind.INTEGER and _mostly_distinct(distinct, rows.count):
         try:
             return integers(rows.spread(values)), b""
-        except OverflowError:
-            pass  # an unsigned 64-bit number: goes as a list
+        except (OverflowError, TypeError):
+            pass  # an unsigned 64-bit number, or unknown in some rows: goes as a list
     if distinct == len(values):
         return _listed(values, rows)
     # Order of appearance: neighbours resemble each other, so they compress better than in a set's order.
