@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -85,12 +84,11 @@ def make_rows(count: int, seed: int = 7) -> list[Row]:
     return rows
 
 
-@dataclass
 class Store:
     """The event store as the Central Node uses it, and the rows in its table."""
 
-    events: EventStore
-    rows: list[Row]
+    def __init__(self, events: EventStore, rows: list[Row]) -> None:
+        self.events, self.rows = events, rows
 
     def ask(self, statement: Statement) -> list[tuple[Any, ...]]:
         """Run a statement: values bound by the server."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vedette.query.regex import Expression, RegexError, parse
@@ -109,3 +110,73 @@ def test_an_escaped_text_finds_itself(text: str) -> None:
     pattern = "".join(f"\\x{{{ord(letter):x}}}" if not letter.isalnum() else letter for letter in text)
     assert parse(pattern).compiled().search(text)
     assert re.search(re.escape(text), text)
+
+
+TEXTS = ["", "a", "ab", "abc", "ABC", "a b", "aXb", "xx1", "a\nb", "é É", "_-", "ab" * 8, "1.2", "K", "\t x"]
+atoms = st.sampled_from(
+    [
+        "a",
+        "b",
+        "B",
+        "1",
+        ".",
+        "\\d",
+        "\\w",
+        "\\s",
+        "\\S",
+        "\\W",
+        "\\b",
+        "^",
+        "$",
+        "[ab]",
+        "[^a]",
+        "[a-c1]",
+        "[[:alpha:]]",
+        "[\\s\\d]",
+        "[^\\w]",
+        "\\.",
+        "\\x41",
+        "\\x{e9}",
+        "é",
+        "-",
+        "_",
+        " ",
+        "\\n",
+        "[a\\]]",
+        "[]a]",
+        "[-a]",
+        "x",
+        "\\A",
+        "\\z",
+        "]",
+        "}",
+    ]
+)
+repeats = st.sampled_from(["", "", "", "*", "+", "?", "*?", "{2}", "{1,3}", "{0,}", "{2,}?", "{0}"])
+patterns = st.recursive(
+    st.tuples(atoms, repeats).map("".join),
+    lambda inner: st.one_of(
+        st.lists(inner, min_size=1, max_size=4).map("".join),
+        st.tuples(inner, inner).map("|".join),
+        st.tuples(st.sampled_from(["(", "(?:", "(?i:", "(?-i:", "(?-s:", "(?P<n>"]), inner, repeats).map(
+            lambda part: f"{part[0]}{part[1]}){part[2]}"
+        ),
+        inner.map(lambda pattern: f"(?-i){pattern}"),
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(patterns)
+def test_the_store_accepts_what_we_accept_and_finds_the_same(store: Any, pattern: str) -> None:
+    problem, expression = attempt(pattern)
+    if expression is None:
+        assert problem is not None
+        return
+    sql = "SELECT arrayMap(x -> match(x, {p:String}), {t:Array(String)})"
+    found = store.events.query(sql, {"p": "(?is)" + pattern, "t": TEXTS})[0][0]
+    search = expression.compiled().search
+    assert {text: bool(one) for text, one in zip(TEXTS, found, strict=True)} == {
+        text: search(text) is not None for text in TEXTS
+    }

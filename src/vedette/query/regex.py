@@ -22,7 +22,8 @@ _CLASSES = {
     "d": "0-9",
     "D": "\\x00-/:-\\U0010ffff",
     "w": "0-9A-Za-z_",
-    "W": "\\x00-/:-@\\[-\\^`\\{-\\U0010ffff",
+    # Without the long s and the Kelvin sign, which are s and k whatever their case.
+    "W": "\\x00-/:-@\\[-\\^`\\{-\\u017e\\u0180-\\u2129\\u212b-\\U0010ffff",
     "s": "\\t\\n\\f\\r ",
     "S": "\\x00-\\x08\\x0b\\x0e-\\x1f!-\\U0010ffff",
 }
