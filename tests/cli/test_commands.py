@@ -10,6 +10,8 @@ from tests.central.api.test_events import ENTITY, row
 from tests.central.api.test_hosts import enrol
 from tests.cli.conftest import Vedette
 
+from vedette.cli.client import Client, load_config
+from vedette.cli.hunt import arrivals
 from vedette.runtime.clock import SECOND
 from vedette.schema.access import Role
 from vedette.store.state import accounts, ledger
@@ -65,6 +67,23 @@ def test_hunt_says_why_there_is_nothing(vedette: Vedette, hunting: Any) -> None:
     assert "from host web" in result.stderr
     assert "hint: process.file.path is a whole path" in vedette("hunt", "process.file.path:curl", *ALWAYS).stderr
     assert "process.file.path" in vedette("hunt", "process.file.path:curl", "--explain").stdout
+
+
+@pytest.mark.usefixtures("vedette")
+def test_following_shows_each_event_once_as_it_arrives(
+    api: Api, hunting: Any, real_store: RealStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hunting(row(3), row(2))
+    monkeypatch.setattr("vedette.cli.hunt.now", lambda: api.clock() - 1)
+    monkeypatch.setattr("vedette.cli.hunt.time.sleep", lambda _seconds: None)
+    with Client(load_config()) as client:
+        tenant = client.get("/me")["tenants"][0]
+        coming = arrivals(client, {"query": "", "since": "1m"})
+        assert [event["event.sequence"] for event in next(coming)] == [3, 2]
+        assert next(coming) == []
+        real_store.insert([row(1), row(9)], tenant=tenant)
+        assert [event["event.sequence"] for event in next(coming)] == [9, 1]
+        assert next(coming) == []
 
 
 def test_hunt_points_at_what_it_does_not_understand(vedette: Vedette) -> None:

@@ -29,6 +29,10 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     token: str = ""
 
 
+class UnreachableError(VedetteError):
+    """The server does not answer, or is not the one that it should be."""
+
+
 class ApiError(VedetteError):
     """The API refused or failed; `word` is the end of the problem's type, `problem` the whole of it."""
 
@@ -142,7 +146,7 @@ class Client:
         try:
             response = self._http.request(method, path, headers=headers, **options)
         except httpx.HTTPError as error:
-            raise ConfigError(f"{self.config.url} does not answer: {_why(error)}") from error
+            raise UnreachableError(f"{self.config.url} does not answer: {_why(error)}") from error
         if response.status_code >= 400:
             raise _refusal(response)
         return msgspec.json.decode(response.content) if response.content else None

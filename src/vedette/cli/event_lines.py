@@ -103,9 +103,9 @@ def facts(event: Event) -> Iterator[str]:
     for prefix in () if _COUNT in event else ("file", "module.file", "driver.file", "blocked.file", "target.file"):
         if digests := _digests(event, prefix):
             yield f"{prefix}  " + digests
-    if event["event.type"] != "process_start" and event.get("process.command_line"):
+    if event["event.type"] not in {"process_start", "process_stop"} and event.get("process.command_line"):
         yield "command  " + str(event["process.command_line"])
-    if event["event.type"] in {"process_start", "process_stop"} and event.get("process.end_time"):
+    if event["event.type"] == "process_start" and event.get("process.end_time"):
         yield "ended    " + _joined(when(event["process.end_time"]), _named("exit", event.get("process.exit_code")))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from vedette.cli.client import ApiError, Client
+from vedette.cli.client import ApiError, Client, UnreachableError
 from vedette.cli.connection import connected
 from vedette.cli.event_lines import grouped, lines
 from vedette.cli.printing import json_line, json_lines, span, table, terminal_width, when
@@ -203,7 +203,12 @@ def arrivals(client: Client, asked: dict[str, Any]) -> Iterator[list[dict[str, A
     seen: dict[str, int] = {}
     since: Any = asked["since"] if asked["since"] != "24h" else "1m"
     while True:
-        found = _search(client, asked | {"since": since, "until": ""}, 10_000)["events"]
+        try:
+            found = _search(client, asked | {"since": since, "until": ""}, 10_000)["events"]
+        except UnreachableError as error:
+            click.echo(f"{error}; trying again", err=True)
+            time.sleep(_POLL_SECONDS)
+            continue
         new = [event for event in reversed(found) if event["event.id"] not in seen]
         yield new
         seen |= {event["event.id"]: event["event.time"] for event in new}

@@ -184,17 +184,18 @@ class RealStore:
         password = (data / "run" / "store-password").read_text().strip()
         self.events = EventStore(f"http://127.0.0.1:{port}", password)
         self.events.command(create_table())
-        self._tenants = 0
+        self._inserts = 0
 
     def ask(self, statement: Statement) -> list[tuple[Any, ...]]:
         """Run a statement."""
         return self.events.query(statement.sql, statement.parameters, statement.settings)
 
-    def insert(self, rows: list[dict[str, Any]]) -> str:
-        """Store rows; give their tenant."""
-        self._tenants += 1
-        tenant = f"tenant{self._tenants}"
-        self.events.insert(ipc_stream(arrow([row | {"tenant": tenant} for row in rows])), token=tenant)
+    def insert(self, rows: list[dict[str, Any]], *, tenant: str = "") -> str:
+        """Store rows; give their tenant, a new one unless it is named."""
+        self._inserts += 1
+        tenant = tenant or f"tenant{self._inserts}"
+        data = ipc_stream(arrow([row | {"tenant": tenant} for row in rows]))
+        self.events.insert(data, token=f"insert {self._inserts}")
         return tenant
 
 

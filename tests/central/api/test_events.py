@@ -169,6 +169,15 @@ def test_time_is_given_in_many_ways(api: Api, since: Any, until: Any, window: tu
     assert (answer["since"], answer["until"]) == window
 
 
+def test_an_event_is_found_by_its_id_and_a_hidden_field_is_shown_but_not_searched(hunt: Hunt) -> None:
+    hunt.holds(*(row(n, event__type="file_block", blocked__hash_type=0, file__path="/x") for n in range(1, 4)))
+    (event,) = hunt.search(query=f"event.id:{event_id(HOST, '0' * 16, 2)}")["events"]
+    assert (event["event.sequence"], event["blocked.hash_type"], event["blocked.file.path"]) == (2, 0, "/x")
+    refused = hunt.caller(Role.OFFICER).post("/events/search", json={"query": "blocked.hash_type:0"})
+    assert refused.status_code == 400
+    assert "stored, not searchable" in refused.json()["detail"]
+
+
 def test_pages_follow_one_another_by_cursor(hunt: Hunt) -> None:
     hunt.holds(*(row(number) for number in range(1, 6)))
     client, numbers = hunt.caller(), []
