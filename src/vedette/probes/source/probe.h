@@ -164,9 +164,9 @@ __noinline int walk(struct scratch *s, __u64 from, __u64 on, __u32 at)
 	for (int i = 0; i < DEPTH; i++) {
 		__u32 length = s->length;
 		struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
-		if (dentry == root || dentry == parent) {
+		if (dentry == root) {
 			struct mount *below = BPF_CORE_READ(mount, mnt_parent);
-			if (dentry != root || below == mount || !below)
+			if (below == mount || !below)
 				return length;
 			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
 			mount = below;
@@ -179,6 +179,8 @@ __noinline int walk(struct scratch *s, __u64 from, __u64 on, __u32 at)
 		long n = bpf_probe_read_kernel_str(s->bytes + to, NAME, BPF_CORE_READ(dentry, d_name.name));
 		if (n <= 0)
 			return length;
+		if (dentry == parent) /* in no folder: memfd */
+			return length + n;
 		s->length = length + n;
 		dentry = parent;
 	}

@@ -37,6 +37,8 @@ from vedette.schema.events.files import FileChange, FileCreate
 REMOVE_DIRECTORY = 0x200  # AT_REMOVEDIR
 RECENT = 4096
 """Files whose last content is remembered under their name, for a rename or deletion that follows."""
+COARSE = 20_000_000
+"""Nanoseconds by which the times of files may be behind: they come from the last tick of the clock."""
 OPEN = Content(status="open")
 
 K = TypeVar("K")
@@ -240,7 +242,8 @@ class FileEvents:
         if self._is_excluded(folder, name):
             return
         version, key = version_of(inode), (inode.device, inode.number)
-        if self._written.get(key) == version or model.clock.since_boot(inode.changed) < record.start:
+        changed = model.clock.since_boot(inode.changed) + COARSE
+        if self._written.get(key) == version or changed < record.start:
             return  # opened for writing, but not written: the time of change is from before
         _keep(self._written, key, version)
         self._content(record, lambda content: self._change(record, folder, name, content, operation="write"))

@@ -1,0 +1,414 @@
+"""The source on the running kernel: what programs really do comes out as it was. Only loopback is touched."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Self, TypeVar
+
+import pytest
+
+from vedette.agent.linux.sources.kernel import KernelSource
+from vedette.schema.entities import File, Process
+from vedette.schema.events.base import Event
+from vedette.schema.events.files import FileChange, FileCreate, ModuleLoad
+from vedette.schema.events.network import NetworkConnect, PortListen
+from vedette.schema.events.process import ProcessStart, ProcessStop
+from vedette.schema.policies import Settings
+
+pytestmark = pytest.mark.root
+E = TypeVar("E", bound=Event)
+HOST = "0123456789abcdef" * 2
+PATIENCE = 30.0
+"""Seconds that an event may take on a machine that does much else."""
+
+
+class Live:
+    """The source in a thread, and what it emitted."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.source = KernelSource(HOST, Settings(exclude_paths=("*/excluded-by-test/*",)))
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self.source.run, args=(self.events.append, self._stop))
+
+    def __enter__(self) -> Self:
+        assert self.source.supported() == ""
+        self._thread.start()
+        self.wait_for(lambda: "processes" in self.source.status() or None, "the source to start")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+
+    def wait_for(self, question: Callable[[], E | object | None], what: str) -> object:
+        deadline = time.monotonic() + PATIENCE
+        while (answer := question()) is None:
+            if time.monotonic() > deadline:
+                pytest.fail(f"waited {PATIENCE} s for {what} among {len(self.events)} events")
+            time.sleep(0.05)
+        return answer
+
+    def all(self, kind: type[E], wanted: Callable[[E], bool]) -> list[E]:
+        return [event for event in list(self.events) if isinstance(event, kind) and wanted(event)]
+
+    def one(self, kind: type[E], wanted: Callable[[E], bool]) -> E:
+        found = self.wait_for(lambda: next(iter(self.all(kind, wanted)), None), kind.__name__)
+        assert isinstance(found, kind)
+        return found
+
+    def start_of(self, pid: int, name: str = "") -> Process:
+        event = self.one(ProcessStart, lambda e: _is(e.process, pid, name))
+        assert event.process is not None
+        return event.process
+
+    def stop_of(self, pid: int) -> Process:
+        event = self.one(ProcessStop, lambda e: _is(e.process, pid, ""))
+        assert event.process is not None
+        return event.process
+
+
+def _is(process: Process | None, pid: int, name: str) -> bool:
+    if process is None or process.pid != pid:
+        return False
+    return not name or (process.file is not None and process.file.name == name)
+
+
+def _about(event: FileCreate | FileChange, path: Path) -> bool:
+    return event.file is not None and event.file.path == str(path)
+
+
+@pytest.fixture(scope="module")
+def live() -> Iterator[Live]:
+    with Live() as live:
+        yield live
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    return tmp_path.resolve()
+
+
+def _digests(path: Path) -> tuple[str, str]:
+    data = path.read_bytes()
+    return hashlib.md5(data).hexdigest(), hashlib.sha256(data).hexdigest()
+
+
+def _run(*command: str, **other: object) -> int:
+    """Run a program to its end; gives its PID."""
+    with subprocess.Popen(command, **other) as child:  # type: ignore[call-overload]
+        child.wait()
+    return int(child.pid)
+
+
+def test_a_program_with_odd_arguments_directory_and_environment(live: Live, place: Path) -> None:
+    odd = ["", "two words", "tab\there", "quote\"'", "ünï", "-x=$HOME"]
+    folder = place / "a folder"
+    folder.mkdir()
+    pid = _run("/bin/true", *odd, cwd=folder, env={"A": "1=2", "EMPTY": "", "API_TOKEN": "secret"})
+    process = live.start_of(pid)
+    assert process.args == ("/bin/true", *odd)
+    assert process.working_directory == str(folder)
+    assert process.env == {"A": "1=2", "EMPTY": "", "API_TOKEN": "<redacted>"}
+    assert process.args_truncated is False
+    assert process.file is not None
+    real = Path("/bin/true").resolve()
+    assert (process.file.path, process.file.size) == (str(real), real.stat().st_size)
+    assert (process.file.md5, process.file.sha256) == _digests(real)
+    assert process.file.owner == "root"
+    assert process.parent is not None
+    assert process.parent.pid == os.getpid()
+    ended = live.stop_of(pid)
+    assert (ended.entity_id, ended.exit_code, ended.exit_signal) == (process.entity_id, 0, 0)
+    assert ended.end_time is not None
+    assert ended.start_time is not None
+    assert 0 <= ended.end_time - ended.start_time < 30_000_000
+
+
+def test_arguments_longer_than_what_is_kept_are_cut_and_told(live: Live) -> None:
+    pid = _run("/bin/true", *(f"argument-{n}" for n in range(3000)))
+    process = live.start_of(pid)
+    assert process.args_truncated is True
+    assert process.args is not None
+    assert process.args[:2] == ("/bin/true", "argument-0")
+    assert len(process.args) > 1000
+
+
+def test_exit_code_and_signal(live: Live) -> None:
+    assert live.stop_of(_run("/bin/sh", "-c", "exit 7")).exit_code == 7
+    assert live.stop_of(_run("/bin/sh", "-c", "kill -9 $$")).exit_signal == 9
+
+
+def test_a_chain_of_execs_keeps_one_identity(live: Live) -> None:
+    pid = _run("/bin/sh", "-c", "exec /bin/sh -c 'exec /bin/true last'")
+    live.stop_of(pid)
+    starts = live.all(ProcessStart, lambda e: _is(e.process, pid, ""))
+    commands = [event.process.command_line for event in starts if event.process]
+    assert len(commands) == 3
+    assert commands[-1] == "/bin/true last"
+    assert {event.process.entity_id for event in starts if event.process} == {live.stop_of(pid).entity_id}
+
+
+def test_the_chain_of_parents_has_no_hole(live: Live, place: Path) -> None:
+    out = place / "pid"
+    top = _run("/bin/sh", "-c", f"(sh -c 'echo $$ > {out}; /bin/true deep; true'; true); true")
+    last = live.one(
+        ProcessStart, lambda e: e.process is not None and e.process.command_line == "/bin/true deep"
+    ).process
+    assert last is not None
+    chain = [last]
+    while chain[-1].pid != top:
+        parent = chain[-1].parent
+        assert parent is not None
+        wanted = parent.entity_id
+        above = live.one(ProcessStart, lambda e, w=wanted: e.process is not None and e.process.entity_id == w).process  # type: ignore[misc]
+        assert above is not None
+        chain.append(above)
+    assert chain[1].pid == int(out.read_text())
+    assert chain[0].parent is not None
+    assert chain[0].parent.file is not None
+    assert chain[0].parent.file.sha256 == _digests(Path("/bin/sh").resolve())[1]
+
+
+def test_many_short_programs_are_all_seen(live: Live) -> None:
+    pids = [_run("/bin/true", f"short-{n}") for n in range(100)]
+    for pid in pids:
+        assert live.start_of(pid, "true").entity_id == live.stop_of(pid).entity_id
+
+
+def test_a_script_is_told_from_its_interpreter(live: Live, place: Path) -> None:
+    script = place / "script"
+    script.write_text("#!/bin/sh\nexit 0\n")
+    script.chmod(0o755)
+    process = live.start_of(_run(str(script), "x"))
+    assert (process.kind, process.args) == ("interpreted", ("/bin/sh", str(script), "x"))
+    assert process.file is not None
+    assert process.file.path == str(Path("/bin/sh").resolve())
+
+
+def test_a_new_program_that_deletes_itself_is_hashed_or_says_why_not(live: Live, place: Path) -> None:
+    program = place / "dropper"
+    program.write_bytes(Path("/bin/sleep").read_bytes())
+    program.chmod(0o755)
+    expected = _digests(program)
+    child = subprocess.Popen([program, "1"])
+    program.unlink()
+    process = live.start_of(child.pid, "dropper")
+    child.wait()
+    assert process.file is not None
+    assert (process.file.md5, process.file.sha256) == expected
+
+
+def test_a_program_that_exists_in_memory_only_is_told(live: Live) -> None:
+    code = (
+        "import os; f=os.memfd_create('payload'); os.write(f, open('/bin/true','rb').read());"
+        "os.execve(f, ['innocent'], {})"
+    )
+    process = live.start_of(_run("/usr/bin/python3", "-c", code), "memfd:payload")
+    assert (process.kind, process.command_line) == ("memory", "innocent")
+
+
+def test_a_created_file_has_digests_type_dates_and_maker(live: Live, place: Path) -> None:
+    path = place / "made.txt"
+    before = time.time_ns() // 1000 - 1_000_000
+    pid = _run("/bin/sh", "-c", f"umask 027; echo hello > {path}")
+    event = live.one(FileCreate, lambda e: _about(e, path))
+    assert event.process is not None
+    assert event.file is not None
+    file = event.file
+    assert (event.process.pid, file.name, file.directory) == (pid, "made.txt", str(place))
+    assert (file.md5, file.sha256) == _digests(path)
+    assert (file.size, file.mode, file.type, file.inherited_privileges) == (6, "0640", "regular, text", "")
+    assert (file.owner, file.group) == ("root", "root")
+    for moment in (file.created, file.modified):
+        assert moment is not None
+        assert before < moment < time.time_ns() // 1000 + 1_000_000
+
+
+def test_a_file_closed_by_the_end_of_its_program_is_complete(live: Live, place: Path) -> None:
+    path = place / "left-open"
+    _run("/usr/bin/python3", "-c", f"import os; os.write(os.open({str(path)!r}, 0o101), b'x' * 5000); os._exit(0)")
+    file = live.one(FileCreate, lambda e: _about(e, path)).file
+    assert file is not None
+    assert (file.size, file.sha256) == (5000, hashlib.sha256(b"x" * 5000).hexdigest())
+
+
+def test_rename_and_deletion_through_the_descriptor_of_a_folder(live: Live, place: Path) -> None:
+    code = (
+        f"import os; d=os.open({str(place)!r}, 0); os.chdir('/');"
+        "os.close(os.open('one', 0o101, dir_fd=d)); os.rename('one', 'two', src_dir_fd=d, dst_dir_fd=d);"
+        "os.unlink('two', dir_fd=d)"
+    )
+    _run("/usr/bin/python3", "-c", code)
+    renamed = live.one(FileChange, lambda e: _about(e, place / "two") and _operation(e) == "rename").file
+    assert renamed is not None
+    assert renamed.previous is not None
+    assert renamed.previous.path == str(place / "one")
+    live.one(FileChange, lambda e: _about(e, place / "two") and _operation(e) == "delete")
+
+
+def _operation(event: FileChange) -> str | None:
+    return event.file.operation if event.file is not None else None
+
+
+def test_what_failed_is_no_event(live: Live, place: Path) -> None:
+    done = place / "done"
+    code = f"import os\nfor n in ('no', 'such'):\n try: os.unlink({str(place)!r} + '/' + n)\n except OSError: pass\n"
+    _run("/usr/bin/python3", "-c", code + f"open({str(done)!r}, 'w').close()")
+    live.one(FileCreate, lambda e: _about(e, done))
+    assert live.all(FileChange, lambda e: _about(e, place / "no") or _about(e, place / "such")) == []
+
+
+def test_a_write_to_a_file_that_existed(live: Live, place: Path) -> None:
+    path = place / "old"
+    path.write_text("old")  # made by this process, which is the agent's own in this test and thus not observed
+    _run("/bin/sh", "-c", f"echo more >> {path}")
+    change = live.one(FileChange, lambda e: _about(e, path) and _operation(e) == "write").file
+    assert change is not None
+    assert (change.size, change.sha256) == (8, _digests(path)[1])
+
+
+def test_a_setuid_bit_is_an_attribute_change_with_inherited_privileges(live: Live, place: Path) -> None:
+    path = place / "tool"
+    path.write_text("x")
+    _run("/bin/chmod", "4755", str(path))
+    change = live.one(FileChange, lambda e: _about(e, path) and _operation(e) == "attributes").file
+    assert change is not None
+    assert (change.mode, change.inherited_privileges) == ("4755", "setuid")
+
+
+def test_a_symbolic_link_and_a_pipe_are_created_files(live: Live, place: Path) -> None:
+    _run("/bin/sh", "-c", f"ln -s target {place}/link; mkfifo {place}/pipe")
+    link = live.one(FileCreate, lambda e: _about(e, place / "link")).file
+    pipe = live.one(FileCreate, lambda e: _about(e, place / "pipe")).file
+    assert link is not None
+    assert pipe is not None
+    assert (link.type, pipe.type) == ("symlink", "fifo")
+
+
+def test_a_download_that_is_renamed_has_its_digests_in_both_events(live: Live, place: Path) -> None:
+    _run("/bin/sh", "-c", f"echo payload > {place}/x.part; mv {place}/x.part {place}/x")
+    expected = hashlib.sha256(b"payload\n").hexdigest()
+    made = live.one(FileCreate, lambda e: _about(e, place / "x.part")).file
+    moved = live.one(FileChange, lambda e: _about(e, place / "x") and _operation(e) == "rename").file
+    assert made is not None
+    assert moved is not None
+    assert (made.sha256, moved.sha256) == (expected, expected)
+
+
+def test_excluded_paths_are_silent(live: Live, place: Path) -> None:
+    folder = place / "excluded-by-test"
+    folder.mkdir()
+    after = place / "after"
+    _run("/bin/sh", "-c", f"echo > {folder}/x; rm {folder}/x; echo > {after}")
+    live.one(FileCreate, lambda e: _about(e, after))
+    assert live.all(FileCreate, lambda e: _about(e, folder / "x")) == []
+    assert live.all(FileChange, lambda e: _about(e, folder / "x")) == []
+
+
+def test_a_listening_port_and_both_sides_of_a_connection(live: Live) -> None:
+    code = (
+        "import socket; s=socket.socket(); s.bind(('127.0.0.1',0)); s.listen();"
+        "c=socket.create_connection(s.getsockname()); a=s.accept(); print(s.getsockname()[1], c.getsockname()[1])"
+    )
+    child = subprocess.run(["/usr/bin/python3", "-c", code], capture_output=True, text=True, check=True)
+    server, client = map(int, child.stdout.split())
+    listening = live.one(PortListen, lambda e: e.socket is not None and e.socket.local_port == server).socket
+    assert listening is not None
+    assert (listening.protocol, listening.local_ip) == ("tcp", "127.0.0.1")
+    ends = [
+        live.one(NetworkConnect, lambda e, d=direction, p=port: _end(e) == (d, p)).socket  # type: ignore[misc]
+        for direction, port in (("outbound", client), ("inbound", server))
+    ]
+    assert ends[0] is not None
+    assert ends[1] is not None
+    assert (ends[0].remote_ip, ends[0].remote_port, ends[1].remote_port) == ("127.0.0.1", server, client)
+
+
+def _end(event: NetworkConnect) -> tuple[str | None, int | None]:
+    return (event.socket.direction, event.socket.local_port) if event.socket is not None else (None, None)
+
+
+def test_udp_and_refused_connections_over_ipv6_too(live: Live) -> None:
+    with socket.socket(socket.AF_INET6) as unused:
+        unused.bind(("::1", 0))
+        closed = unused.getsockname()[1]
+        code = (
+            f"import socket; s=socket.socket(socket.AF_INET6); s.connect_ex(('::1', {closed}));"
+            f"u=socket.socket(type=socket.SOCK_DGRAM); u.connect(('127.0.0.1', {closed}))"
+        )
+        _run("/usr/bin/python3", "-c", code)
+    for protocol, address in (("tcp", "::1"), ("udp", "127.0.0.1")):
+        live.one(
+            NetworkConnect,
+            lambda e, p=protocol, a=address: (
+                e.socket is not None  # type: ignore[misc]
+                and (e.socket.protocol, e.socket.remote_ip, e.socket.remote_port) == (p, a, closed)
+            ),
+        )
+
+
+def test_a_loaded_library_has_its_digests(live: Live) -> None:
+    pid = _run("/bin/true")
+    event = live.one(
+        ModuleLoad,
+        lambda e: _is(e.process, pid, "") and e.file is not None and (e.file.name or "").startswith("libc"),
+    )
+    assert event.file is not None
+    assert event.file.path is not None
+    assert event.file.sha256 == _digests(Path(event.file.path))[1]
+
+
+def test_what_the_agent_does_itself_is_not_observed(live: Live, place: Path) -> None:
+    own, other = place / "own", place / "other"
+    own.write_text("x")
+    _run("/bin/sh", "-c", f"echo > {other}")
+    live.one(FileCreate, lambda e: _about(e, other))
+    assert live.all(FileCreate, lambda e: _about(e, own)) == []
+
+
+def test_a_restarted_agent_names_a_running_parent_as_before(live: Live) -> None:
+    with subprocess.Popen(["/bin/sh"], stdin=subprocess.PIPE, text=True) as shell:
+        before = live.start_of(shell.pid)
+        with Live() as restarted:
+            assert shell.stdin is not None
+            shell.stdin.write("/bin/true after-restart; exit\n")
+            shell.stdin.flush()
+            event = restarted.one(
+                ProcessStart, lambda e: e.process is not None and e.process.command_line == "/bin/true after-restart"
+            )
+            assert event.process is not None
+            parent = event.process.parent
+            assert parent is not None
+            assert parent.file is not None
+            assert before.file is not None
+            assert (parent.entity_id, parent.pid) == (before.entity_id, shell.pid)
+            assert (parent.command_line, parent.file.sha256) == ("/bin/sh", before.file.sha256)
+            ended = restarted.stop_of(shell.pid)
+            assert (ended.entity_id, ended.command_line) == (before.entity_id, "/bin/sh")
+
+
+def test_the_status_tells_mode_refusals_and_losses(live: Live) -> None:
+    status = live.source.status()
+    assert status["mode"] == "tracepoint"
+    assert status["refused"] == {}
+    assert status["malformed"] == 0
+    assert live.source.drops() == {}
+
+
+def test_without_root_the_source_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert "need root" in KernelSource(HOST, Settings()).supported()
+
+
+def test_a_file_entity_is_shared_by_all_runs_of_a_program(live: Live) -> None:
+    files: list[File | None] = [live.start_of(_run("/bin/true")).file for _ in range(2)]
+    assert files[0] is files[1]
