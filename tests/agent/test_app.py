@@ -188,6 +188,28 @@ def test_nothing_is_lost_while_ingest_is_killed(ingest: Any, data: Path, eventua
     assert numbers(ingest) == list(range(1, 40_001))
 
 
+def test_a_host_that_was_rolled_back_loses_nothing(ingest: Any, data: Path, eventually: Eventually) -> None:
+    def session(count: int) -> None:
+        running = Running(data, Counting(count))
+        buffer = running.agent.buffer
+        before = buffer.stats().next
+        eventually(lambda: buffer.stats().next == before + count and not buffer.stats().events)
+        running.stop()
+
+    session(10)
+    snapshot = (data / "buffer.sqlite").read_bytes()
+    session(20)
+    (data / "buffer.sqlite").write_bytes(snapshot)
+    running = Running(data, Counting(30))
+    eventually(lambda: running.agent.buffer.stats().next == 31 and not running.agent.buffer.stats().events)
+    running.stop()
+    ingest.stop()
+    streams: dict[str, list[int]] = {}
+    for record in ingest.records():
+        streams.setdefault(record.epoch, []).extend(range(record.first, record.last + 1))
+    assert sorted(map(sorted, streams.values())) == [list(range(1, 31)), list(range(1, 31))]
+
+
 KILLED = """
 import sys, threading
 from pathlib import Path

@@ -116,6 +116,8 @@ def status(data: Path, as_json: bool) -> None:  # noqa: FBT001 - click passes op
 
 
 def _lives(pid: int) -> bool:
+    if os.name == "nt":
+        return True  # signal 0 is no question there
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

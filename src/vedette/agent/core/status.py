@@ -9,7 +9,6 @@ from vedette.agent.core.buffer import BufferStats
 from vedette.agent.core.source import SourceState
 from vedette.agent.core.uplink import Link
 from vedette.runtime.errors import ConfigError
-from vedette.runtime.files import write_atomic
 
 FILE = "status.json"
 
@@ -52,8 +51,10 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def write_status(data: Path, status: Status) -> None:
-    """Replace the status file in the agent's data directory."""
-    write_atomic(data / FILE, msgspec.json.format(msgspec.json.encode(status, enc_hook=repr), indent=2))
+    """Replace the status file in the agent's data directory: whole, but not synced, as it is written often."""
+    beside = data / f".{FILE}"
+    beside.write_bytes(msgspec.json.format(msgspec.json.encode(status, enc_hook=repr), indent=2))
+    beside.replace(data / FILE)
 
 
 def read_status(data: Path) -> Status | None:

@@ -109,7 +109,7 @@ class Transport:
             response = self._pool.request(
                 method, path, body=body, headers=headers, redirect=False, preload_content=False
             )
-            data = response.read(limit + 1)
+            data = response.read(limit + 1, decode_content=False)
             if len(data) > limit:
                 response.close()
             else:
