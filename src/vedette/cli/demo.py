@@ -15,7 +15,9 @@ from pathlib import Path
 
 import click
 
+from vedette.cli.client import Client, load_config
 from vedette.cli.demo_scene import play
+from vedette.runtime.errors import VedetteError
 
 _READY_SECONDS = 60
 _ARRIVE_SECONDS = 20
@@ -56,19 +58,19 @@ def _run(data: Path, cleanup: contextlib.ExitStack, stop: threading.Event, *, ex
     )  # fmt: skip
     ports = _wait_for_ports(central / "run" / "ports.json", data / "central.log", stop)
     (data / "client.toml").symlink_to(central / "client.toml")
-    os.environ["VEDETTE_CLIENT"] = str(central / "client.toml")
-    _wait_for_api(stop)
-    for line in (data / "central.log").read_text().splitlines():
-        if line.startswith("  "):
-            click.echo(line)
+    client = cleanup.enter_context(Client(load_config({"VEDETTE_CLIENT": str(central / "client.toml")})))
+    _wait_for_api(client, stop)
     if os.geteuid() != 0:
         click.secho("No agent: the kernel's events need root. Run `sudo make demo` to see this host.", fg="yellow")
     else:
-        _start_agent(data, cleanup, ports["ingest"])
-        _show_scene(data, stop)
+        _start_agent(data, cleanup, client, ports["ingest"])
+        _show_scene(data, client, stop)
     if stop.is_set():
         return
-    click.secho(f"Ready after {time.monotonic() - started:.0f} s.", bold=True)
+    for line in (data / "central.log").read_text().splitlines():
+        if line.startswith("  "):
+            click.echo(line)
+    click.secho(f"\nReady after {time.monotonic() - started:.0f} s.", bold=True)
     if not exit_after_start:
         _say_what_to_try()
         stop.wait()
@@ -104,13 +106,16 @@ def _child(log: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
             process.wait()
 
 
-def _vedette(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+def _vedette(data: Path, *arguments: str) -> str:
+    """Give what a command prints. Raises ClickException with its sentence when it fails."""
     done = subprocess.run(
-        [sys.executable, "-m", "vedette", *arguments], capture_output=True, text=True, check=False, timeout=120
-    )
-    if check and done.returncode:
+        [sys.executable, "-m", "vedette", *arguments],
+        env=os.environ | {"VEDETTE_CLIENT": str(data / "client.toml")},
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    if done.returncode:
         raise click.ClickException(f"vedette {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")
-    return done
+    return done.stdout
 
 
 def _wait_for_ports(path: Path, log: Path, stop: threading.Event) -> dict[str, int]:
@@ -126,37 +131,42 @@ def _wait_for_ports(path: Path, log: Path, stop: threading.Event) -> dict[str, i
             raise click.ClickException(f"the Central Node did not start:\n{log.read_text()[-2000:]}")
 
 
-def _wait_for_api(stop: threading.Event) -> None:
+def _wait_for_api(client: Client, stop: threading.Event) -> None:
     deadline = time.monotonic() + _READY_SECONDS
-    while _vedette("hosts", "--json", check=False).returncode:
-        if stop.wait(0.3):
-            raise click.Abort
-        if time.monotonic() > deadline:
-            raise click.ClickException("the API does not answer: " + _vedette("hosts", check=False).stderr.strip())
+    while True:
+        try:
+            client.get("/hosts")
+        except VedetteError as error:
+            if stop.wait(0.2):
+                raise click.Abort from error
+            if time.monotonic() > deadline:
+                raise
+        else:
+            return
 
 
-def _start_agent(data: Path, cleanup: contextlib.ExitStack, port: int) -> None:
+def _start_agent(data: Path, cleanup: contextlib.ExitStack, client: Client, port: int) -> None:
     click.echo("Enrolling and starting this host's agent ...")
-    token = json.loads(_vedette("tokens", "create", "--json").stdout.splitlines()[0])["token"]
-    agent = data / "agent"
-    _vedette("agent", "enrol", "--server", f"https://127.0.0.1:{port}", "--token", token, "--data", str(agent))
-    cleanup.enter_context(_child(data / "agent.log", "agent", "run", "--data", str(agent)))
+    token = client.post("/enrolment-tokens", {})["secret"]
+    agent = str(data / "agent")
+    _vedette(data, "agent", "enrol", "--server", f"https://127.0.0.1:{port}", "--token", token, "--data", agent)
+    cleanup.enter_context(_child(data / "agent.log", "agent", "run", "--data", agent))
 
 
-def _show_scene(data: Path, stop: threading.Event) -> None:
+def _show_scene(data: Path, client: Client, stop: threading.Event) -> None:
     """Wait for the first event, play the scene, and show what the hunt finds of it."""
-    _wait_for_event("event.type:*", stop)
+    _wait_for_event(client, "event.type:*", stop)
     mark = play(data / "scene")
-    query = f"process.command_line:*{mark}* AND NOT event.type:module_load"
-    _wait_for_event(query, stop)
+    _wait_for_event(client, f"event.type:process_stop AND process.command_line:*{mark}*", stop)
+    query = f"event.type:process_start AND process.command_line:*{mark}*"
     click.echo(f"\n$ vedette hunt '{query}'")
-    click.echo(_vedette("hunt", query, "--since", "10m").stdout)
+    click.echo(_vedette(data, "hunt", query, "--since", "10m", "--brief"))
 
 
-def _wait_for_event(query: str, stop: threading.Event) -> None:
+def _wait_for_event(client: Client, query: str, stop: threading.Event) -> None:
     deadline = time.monotonic() + _ARRIVE_SECONDS
-    while not _vedette("hunt", query, "--since", "10m", "--limit", "1", "--json").stdout.strip():
-        if stop.wait(0.3):
+    while not client.post("/events/search", {"query": query, "since": "10m", "limit": 1})["events"]:
+        if stop.wait(0.2):
             raise click.Abort
         if time.monotonic() > deadline:
             click.secho(f"Nothing matches {query!r} after {_ARRIVE_SECONDS} s; see agent.log.", fg="yellow")
@@ -169,12 +179,13 @@ def _say_what_to_try() -> None:
         f"""
 Work on this host for a minute, then, in another terminal in this folder:
 
-  {program} hunt 'process.file.name:curl'                        who ran curl, with hashes, user and parents
-  {program} hunt 'event.type:file_create AND file.mode:*4755'    new setuid files
-  {program} hunt 'event.type:network_connect' --since 10m        connections
-  {program} hunt "EventType == 'filechange' AND FileName == '*.sh'" --language kata
-  {program} tree ENTITY_ID                                       the process, its parents and children
-  {program} hosts; {program} ledger                              what was sent, received, lost: nothing
+  alias vedette={program}
+  vedette hunt 'process.file.name:curl'            who ran curl: hashes, user, parents
+  vedette hunt 'file.inherited_privileges:setuid'  new setuid files
+  vedette hunt 'event.type:network_connect'        connections
+  vedette hunt "EventType == 'filechange' AND FileName == '*.sh'" --language kata
+  vedette tree ENTITY_ID                           a process, its parents and its children
+  vedette hosts; vedette ledger                    what was sent, received, stored, lost
 
 Ctrl-C stops everything and removes it."""
     )
