@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from vedette.agent.core.batches import Batch, BufferStats, Facts
 from vedette.agent.core.buffer_file import BufferDamagedError, new_epoch, open_file, set_aside, translate
 from vedette.agent.core.joining import Piece, runs
 from vedette.agent.core.losses import Losses
@@ -21,9 +22,11 @@ from vedette.agent.core.packing import Packed, pack
 from vedette.runtime.clock import DAY, Clock
 from vedette.runtime.errors import SpoolFull, WireError
 from vedette.runtime.files import write_atomic
-from vedette.schema.entities import Gap, Host, Os
+from vedette.schema.entities import Gap
 from vedette.schema.events.base import Event
 from vedette.wire.join import join, renumber
+
+__all__ = ["CORRUPT", "REFUSED", "Batch", "Buffer", "BufferStats", "Facts"]
 
 log = logging.getLogger(__name__)
 
@@ -52,42 +55,6 @@ _INSERT = "INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _DELETE = "DELETE FROM batch WHERE first = ?"
 _SAVE = "UPDATE state SET next = ?, expired = ?, losses = ?, alive = ?, clean = ?"
 _TOTALS = "SELECT count(*), coalesce(sum(last - first + 1), 0), coalesce(sum(length(payload)), 0) FROM batch"
-
-
-class Facts(msgspec.Struct, frozen=True):
-    """The host as it was when a batch was made."""
-
-    host: Host = Host()
-    os: Os = Os()
-
-
-class Batch(msgspec.Struct, frozen=True):
-    """One batch in the buffer."""
-
-    first: int
-    last: int
-    kept: int
-    """When it was put into the buffer."""
-    facts: Facts
-    payload: bytes
-
-    @property
-    def count(self) -> int:
-        """Events in it."""
-        return self.last - self.first + 1
-
-
-class BufferStats(msgspec.Struct, frozen=True):
-    """What is in the buffer now, and what it has seen since its epoch began."""
-
-    batches: int
-    events: int
-    bytes: int
-    oldest: int | None
-    """Time of the oldest event."""
-    next: int
-    """Sequence number of the next event."""
-    expired: int
 
 
 class _Piece(NamedTuple):
