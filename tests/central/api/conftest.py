@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from tests.query.conftest import arrow
 
 from vedette.central.api.app import build
+from vedette.central.api.connection import BoundedProtocol
 from vedette.central.api.parts import Keys, Limits, Parts
 from vedette.query.statement import Statement
 from vedette.runtime.clock import DAY
@@ -140,7 +141,9 @@ class Served:
     """A server in a thread, for as long as the block lasts."""
 
     def __init__(self, app: FastAPI) -> None:
-        self._server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None, ws="none"))
+        self._server = uvicorn.Server(
+            uvicorn.Config(app, http=BoundedProtocol, lifespan="off", log_config=None, ws="none")
+        )
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._thread = threading.Thread(target=self._run, daemon=True)

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from vedette.central import pki
 from vedette.central.api.app import build
+from vedette.central.api.connection import BoundedProtocol
 from vedette.central.api.parts import Keys, Parts
 from vedette.central.layout import Layout
 from vedette.central.settings import CentralSettings, split_address, state_url
@@ -80,6 +81,7 @@ def configuration(app: FastAPI, certificate: Path) -> uvicorn.Config:
     context.load_cert_chain(certificate)
     config = uvicorn.Config(
         app,
+        http=BoundedProtocol,
         lifespan="off",
         ws="none",
         proxy_headers=False,
