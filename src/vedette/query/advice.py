@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from vedette.query import ast, glob
 from vedette.query.ast import And, Anywhere, Condition, Equals, Like, Node, Not, OneOf, Or, Test
 from vedette.query.position import excerpt
+from vedette.query.simplify import asked_types
 from vedette.schema.dictionary import FIELDS
 
 _PATHS = (".path", ".directory")
@@ -48,7 +49,7 @@ def _impossible(node: Node, types: frozenset[str]) -> Iterator[str]:
     """Parts of conjunctions that no event of the types asked for can fulfil."""
     match node:
         case And():
-            types = types.intersection(*(_asked(operand) for operand in node.operands))
+            types = types.intersection(*(asked_types(operand) for operand in node.operands))
             for operand in node.operands:
                 if types and not _possible(operand, types):
                     names = ", ".join(dict.fromkeys(one.field.name for one in ast.conditions(operand)))
@@ -62,17 +63,6 @@ def _impossible(node: Node, types: frozenset[str]) -> Iterator[str]:
                 yield from _impossible(operand, types)
         case _:
             return
-
-
-def _asked(node: Node) -> frozenset[str]:
-    """Event types that a condition that must hold leaves."""
-    if isinstance(node, Condition) and node.field.name == "event.type":
-        match node.test:
-            case Equals(value=value):
-                return frozenset({str(value)})
-            case OneOf(values=values):
-                return frozenset(map(str, values))
-    return _EVERY_TYPE
 
 
 def _possible(node: Node, types: frozenset[str]) -> bool:

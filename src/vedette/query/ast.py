@@ -137,19 +137,30 @@ def time_bounds(node: Node) -> Between:
 
 def all_of(*operands: Node) -> Node:
     """Conjunction, flat where it can be."""
-    return _joined(And, operands)
+    flat = tuple(dict.fromkeys(_flat(And, operands)))
+    return flat[0] if len(flat) == 1 else And(flat)
 
 
 def any_of(*operands: Node) -> Node:
-    """Disjunction, flat where it can be."""
-    return _joined(Or, operands)
+    """Disjunction, flat where it can be; the same test of one column for several event types is one test."""
+    flat = tuple(dict.fromkeys(_merged(_flat(Or, operands))))
+    return flat[0] if len(flat) == 1 else Or(flat)
 
 
-def _joined(kind: type[And] | type[Or], operands: tuple[Node, ...]) -> Node:
-    flat: list[Node] = []
+def _flat(kind: type[And] | type[Or], operands: tuple[Node, ...]) -> list[Node]:
+    return [part for one in operands for part in (one.operands if isinstance(one, kind) else (one,))]
+
+
+def _merged(operands: list[Node]) -> Iterator[Node]:
+    types: dict[tuple[str, Test], frozenset[str] | None] = {}
     for operand in operands:
-        if isinstance(operand, kind):
-            flat.extend(operand.operands)
-        elif operand not in flat:
-            flat.append(operand)
-    return flat[0] if len(flat) == 1 else kind(tuple(flat))
+        if isinstance(operand, Condition):
+            key = operand.field.name, operand.test
+            known = types.get(key, frozenset())
+            types[key] = known | set(operand.types) if operand.types and known is not None else None
+    for operand in operands:
+        if not isinstance(operand, Condition):
+            yield operand
+        elif (operand.field.name, operand.test) in types:
+            merged = types.pop((operand.field.name, operand.test))
+            yield Condition(operand.field, operand.test, tuple(sorted(merged or ())))

@@ -10,6 +10,7 @@ from vedette.query import ast, conditions
 from vedette.query.ast import Node
 from vedette.query.conditions import Parameters, column
 from vedette.query.position import error_at
+from vedette.query.simplify import simplify
 from vedette.query.statement import MAX_ROWS, Cursor, Limits, Statement, Window, settings
 from vedette.runtime.errors import AccessDenied, QueryError
 from vedette.schema.access import Right, Scope
@@ -146,6 +147,7 @@ def _where(node: Node, scope: Scope, window: Window, bind: Parameters) -> str:
         f"{time} >= {bind.moment(window.since)}",
         f"{time} < {bind.moment(window.until)}",
     ]
+    node = simplify(node)
     if node != ast.EVERYTHING:
         parts.append(conditions.expression(node, bind))
     return "\n  AND ".join(parts)
