@@ -15,8 +15,8 @@ NOW = 1_795_000_000_000_000
 TYPES = ("process_start", "module_load", "file_create", "script_run", "process_block", "os_log", "network_connect")
 
 terms = st.sampled_from(
-    "FileName:a DllName:a Md5:b module.file.path:a BlockedName:a CommandLine:a file.name:a a ProcessId:1 event.type:process "
-    "event.type:filechange EventType:(module,applock) event.type!=module event.type:os_log".split()
+    "FileName:a DllName:a Md5:b module.file.path:a BlockedName:a CommandLine:a file.name:a a ProcessId:1 "
+    "event.type:process event.type:filechange EventType:(module,applock) event.type!=module event.type:os_log".split()
 )  # fmt: skip
 queries = st.recursive(
     terms,
