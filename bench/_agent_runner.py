@@ -64,7 +64,7 @@ def main() -> None:
     ]
     for thread in threads:
         thread.start()
-    while source.mode != "tracepoint" or "processes" not in source.status():
+    while not source.status()["observing"]:
         time.sleep(0.05)
     for line in sys.stdin:
         if not line.strip():

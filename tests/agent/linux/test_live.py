@@ -41,7 +41,7 @@ class Live:
     def __enter__(self) -> Self:
         assert self.source.supported() == ""
         self._thread.start()
-        self.wait_for(lambda: "processes" in self.source.status() or None, "the source to start")
+        self.wait_for(lambda: self.source.status()["observing"] or None, "the source to start")
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -11,6 +11,7 @@ import select
 import threading
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from vedette.agent.linux.hashing import Hasher
@@ -19,7 +20,7 @@ from vedette.agent.linux.sources.drain import IDLE, PAUSE, Drain
 from vedette.probes import records
 from vedette.probes.libbpf import libbpf
 from vedette.probes.loader import Probes, read_object
-from vedette.probes.ring import open_ring
+from vedette.probes.ring import Ring, open_ring
 from vedette.runtime.errors import ProbeError
 from vedette.schema.events.base import Event
 from vedette.schema.policies import Settings
@@ -56,6 +57,7 @@ class KernelSource:
         self._drain: Drain | None = None
         self._decoder: Decoder | None = None
         self._last_drops: dict[str, int] = {}
+        self._observing = False
 
     def supported(self) -> str:
         """Give "" when it can run here, else why not."""
@@ -72,32 +74,38 @@ class KernelSource:
 
     def run(self, emit: Callable[[Event], None], stop: threading.Event) -> None:
         """Observe until `stop` is set. Raises ProbeError when the kernel refuses the process probes."""
-        rings = {"control": CONTROL_BYTES, "bulk": BULK_BYTES}
-        hasher = Hasher(largest=self._settings.hash_max_bytes)
-        self._probes = Probes(read_object(), rings=rings, exclude=[os.getpid()])
-        control = open_ring(self._probes.map_handle("control"), CONTROL_BYTES)
-        bulk = open_ring(self._probes.map_handle("bulk"), BULK_BYTES)
-        poll = select.epoll()
-        for name in rings:
-            poll.register(self._probes.map_handle(name), select.EPOLLIN)
-        try:
-            drain = self._drain = Drain(control, bulk, poll.poll)
+        with ExitStack() as cleanup:
+            hasher = Hasher(largest=self._settings.hash_max_bytes)
+            cleanup.callback(hasher.stop)
             decoder = self._decoder = Decoder(self._host_id, self._settings, emit, hasher)
+            # Once before and once after the probes are attached, so that no start falls between.
+            decoder.take_inventory()
+            drain = self._drain = self._attach(cleanup)
+            decoder.take_inventory()
+            _calm_collector()
+            self._observing = True
+            log.info("observing mode=%s refused=%s", self.mode, self.status()["refused"] or "nothing")
             self._observe(drain, decoder, stop)
-        finally:
-            self._last_drops = self.drops()
-            probes, self._probes = self._probes, None
-            poll.close()
-            control.close()
-            bulk.close()
-            probes.close()
-            hasher.stop()
+
+    def _attach(self, cleanup: ExitStack) -> Drain:
+        rings = {"control": CONTROL_BYTES, "bulk": BULK_BYTES}
+        probes = self._probes = Probes(read_object(), rings=rings, exclude=[os.getpid()])
+        cleanup.callback(self._detach, probes)
+        poll = select.epoll()
+        cleanup.callback(poll.close)
+        opened: dict[str, Ring] = {}
+        for name, size in rings.items():
+            opened[name] = open_ring(probes.map_handle(name), size)
+            cleanup.callback(opened[name].close)
+            poll.register(probes.map_handle(name), select.EPOLLIN)
+        return Drain(opened["control"], opened["bulk"], poll.poll)
+
+    def _detach(self, probes: Probes) -> None:
+        self._last_drops = self.drops()
+        self._probes, self._observing = None, False
+        probes.close()
 
     def _observe(self, drain: Drain, decoder: Decoder, stop: threading.Event) -> None:
-        # After the probes are attached: what starts meanwhile is in the ring, what was there before is found here.
-        decoder.take_inventory()
-        _calm_collector()
-        log.info("observing mode=%s programs=%d", self.mode, len(self._probes.attached) if self._probes else 0)
         failed = threading.Event()
         thread = threading.Thread(target=_guarded, args=(drain, stop, failed), name="kernel-drain", daemon=True)
         thread.start()
@@ -109,6 +117,7 @@ class KernelSource:
         drain.look()
         while drain.backlog():
             self._decode_round(drain, decoder, timeout=0)
+        decoder.finish()
 
     def _decode_round(self, drain: Drain, decoder: Decoder, *, timeout: float) -> None:
         taken = drain.take(timeout)
@@ -134,7 +143,7 @@ class KernelSource:
 
     def status(self) -> dict[str, object]:
         """Mode, refusals and their reasons, fill of the rings."""
-        status: dict[str, object] = {"mode": self.mode}
+        status: dict[str, object] = {"mode": self.mode, "observing": self._observing}
         if self._probes is not None and self._drain is not None:
             status |= {
                 "attached": len(self._probes.attached),
