@@ -1,5 +1,6 @@
 """The event store as the other processes use it: ClickHouse SQL over HTTP, embedded or cluster alike."""
 
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -131,10 +132,17 @@ class _told:  # noqa: N801 - reads as the with statement it is made for
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, ClickHouseError):
-            code = getattr(error, "code", None) or 0
-            raise EventStoreError(f"the event store refused: {_sentence(str(error))}", code=code) from error
+            code = getattr(error, "code", None) or _code_in(str(error))
+            what = "refused" if code else "cannot be reached"
+            raise EventStoreError(f"the event store {what}: {_sentence(str(error))}", code=code) from error
         if isinstance(error, OSError):
             raise EventStoreError(f"the event store cannot be reached: {error}") from error
+
+
+def _code_in(text: str) -> int:
+    """Find the number in an error that came amid a result."""
+    found = re.search(r"Code: (\d+)\.", text)
+    return int(found[1]) if found else 0
 
 
 def _sentence(text: str) -> str:

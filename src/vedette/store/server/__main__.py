@@ -47,6 +47,7 @@ def serve(data: Path, *, port: int, readers: int) -> int:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))
+    listener.listen(128)  # from here on callers wait instead of being refused
     password = secrets.token_urlsafe(32)
     write_atomic(run / "store-password", password.encode(), mode=0o600)
     write_atomic(run / "store.ready", b"%d\n" % listener.getsockname()[1], mode=0o600)
