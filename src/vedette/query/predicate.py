@@ -1,7 +1,8 @@
 """Syntax tree -> a Python predicate over one event, a flat row {column: value}; None or absent = unknown.
 
 Says the same as the SQL of `conditions`; a property test holds the two equal. Lists are sequences of text, maps are
-dicts, times are integer microseconds UTC.
+dicts, times are integer microseconds UTC. Regular expressions run on Python's engine, which can backtrack for long on
+hostile ones: for tests and previews of a few rows; detection has its own engine.
 """
 
 import ipaddress
