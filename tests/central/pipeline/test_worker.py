@@ -1,0 +1,200 @@
+"""The loop over segments: exactly once, patient with what passes, not stopped by what does not."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from vedette.central.pipeline import worker as module
+from vedette.central.pipeline.worker import Folders, Links, Share, Worker
+from vedette.runtime.errors import StoreError
+from vedette.store.events import EventStoreError
+from vedette.store.segment import Record, pack_head
+from vedette.store.state.ledger import StreamCount
+
+AGENT = "a" * 32
+Make = Callable[..., Record]
+Step = Callable[[int], None]
+
+
+def no_fault(_: int) -> None:
+    """Let everything succeed."""
+
+
+class Node:
+    """Folders on disk and a store and a state in memory; `fault` is asked before each insert."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folders = Folders(folder / "spool", folder / "dead")
+        self.folders.spool.mkdir()
+        self.folders.dead_letter.mkdir()
+        self.inserted: dict[int, bytes] = {}
+        self.settled: dict[int, tuple[StreamCount, ...]] = {}
+        self.fault: Step = no_fault
+        self.state_fault: Step = no_fault
+        self.stop = threading.Event()
+
+    def seal(self, number: int, *records: Record) -> Path:
+        path = self.folders.spool / f"{number:012d}.seg"
+        path.write_bytes(b"".join(pack_head(record) + record.body for record in records))
+        return path
+
+    def run(self, *, until: int, share: Share | None = None) -> None:
+        """Work until so many segments are settled."""
+        self._until = until
+        links = Links(tenants=self._tenants, insert=self._insert, settle=self._settle)
+        Worker(self.folders, links, share or Share(0, 1), self.stop).run()
+        self.stop.clear()
+
+    def _tenants(self) -> Mapping[str, str]:
+        return {AGENT: "default"}
+
+    def _insert(self, data: bytes, number: int) -> None:
+        self.fault(number)
+        self.inserted[number] = data
+
+    def _settle(self, number: int, counts: tuple[StreamCount, ...]) -> None:
+        self.state_fault(number)
+        self.settled.setdefault(number, counts)
+        if len(self.settled) >= self._until:
+            self.stop.set()
+
+    def left(self) -> list[str]:
+        return sorted(path.name for path in self.folders.spool.iterdir())
+
+    def dead(self) -> list[str]:
+        return sorted(path.name for path in self.folders.dead_letter.iterdir())
+
+
+@pytest.fixture
+def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
+    monkeypatch.setattr(module, "FIRST_DELAY", 0.001)
+    monkeypatch.setattr(module, "LONGEST_DELAY", 0.002)
+    return Node(tmp_path)
+
+
+class Failing:
+    """Fails so many times."""
+
+    def __init__(self, error: Exception, times: int) -> None:
+        self.error, self.times = error, times
+
+    def __call__(self, _: int) -> None:
+        if self.times:
+            self.times -= 1
+            raise self.error
+
+
+def test_segments_are_stored_settled_and_removed_in_order(node: Node, make_record: Make) -> None:
+    for number in range(5):
+        node.seal(number, make_record(number * 2 + 1, 2))
+    node.run(until=5)
+    assert list(node.inserted) == list(node.settled) == [0, 1, 2, 3, 4]
+    assert node.settled[3][0].stored == 2
+    assert (node.left(), node.dead()) == ([], [])
+
+
+def test_a_share_leaves_the_others_alone(node: Node, make_record: Make) -> None:
+    for number in range(4):
+        node.seal(number, make_record())
+    node.run(until=2, share=Share(1, 2))
+    assert list(node.settled) == [1, 3]
+    assert node.left() == ["000000000000.seg", "000000000002.seg"]
+
+
+@pytest.mark.parametrize("error", [StoreError("not started"), EventStoreError("no space", code=243), OSError("disk")])
+def test_what_passes_is_waited_for(node: Node, make_record: Make, error: Exception) -> None:
+    node.seal(1, make_record())
+    node.fault = Failing(error, 12)
+    node.state_fault = Failing(StoreError("locked"), 3)
+    node.run(until=1)
+    assert list(node.inserted) == [1]
+    assert (node.left(), node.dead()) == ([], [])
+
+
+def test_a_segment_that_the_store_will_not_have_is_set_aside_and_counted(node: Node, make_record: Make) -> None:
+    node.seal(1, make_record(1, 3))
+    node.seal(2, make_record(4, 1))
+
+    def fault(number: int) -> None:
+        if number == 1:
+            raise EventStoreError("type mismatch", code=53)
+
+    node.fault = fault
+    node.run(until=2)
+    assert list(node.inserted) == [2]
+    assert (node.settled[1][0].stored, node.settled[1][0].dead_letter) == (0, 3)
+    assert node.dead() == ["000000000001.json", "000000000001.seg"]
+    assert node.left() == []
+
+
+def test_a_segment_that_cannot_be_prepared_is_set_aside_and_counted(
+    node: Node, make_record: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def prepare(records: list[Record], _: Mapping[str, str]) -> None:
+        tried.append(len(records))
+        raise MemoryError
+
+    monkeypatch.setattr(module, "prepare", prepare)
+    node.seal(1, make_record(1, 3))
+    node.run(until=1)
+    assert tried == [1] * module.PREPARE_TRIES
+    assert node.settled[1] == (StreamCount(agent=AGENT, epoch="e" * 16, dead_letter=3),)
+    assert node.dead() == ["000000000001.json", "000000000001.seg"]
+
+
+def test_of_a_damaged_segment_the_whole_records_are_stored_and_the_file_is_kept(node: Node, make_record: Make) -> None:
+    path = node.seal(1, make_record(1, 2), make_record(3, 2))
+    path.write_bytes(path.read_bytes()[:-1])
+    node.run(until=1)
+    assert node.settled[1][0].stored == 2
+    assert list(node.inserted) == [1]
+    assert node.dead() == ["000000000001.json", "000000000001.seg"]
+
+
+def test_broken_batches_do_not_hold_the_others(node: Node, make_record: Make) -> None:
+    node.seal(1, make_record(1, 2, payload=b"?"), make_record(3, 1))
+    node.seal(2, make_record(4, 1, payload=b"?"))
+    node.run(until=2)
+    assert list(node.inserted) == [1]
+    assert node.settled[2][0].dead_letter == 1
+    assert node.dead() == [f"00000000000{n}-part.{kind}" for n in (1, 2) for kind in ("json", "seg")]
+
+
+def test_told_to_stop_it_leaves_what_is_not_stored(node: Node, make_record: Make) -> None:
+    node.seal(1, make_record())
+
+    def fault(_: int) -> None:
+        node.stop.set()
+        raise StoreError("away")
+
+    node.fault = fault
+    node.run(until=1)
+    assert node.left() == ["000000000001.seg"]
+    assert not node.settled
+    node.fault = no_fault
+    node.run(until=1)
+    assert (list(node.settled), node.left()) == ([1], [])
+
+
+def test_a_crash_before_the_removal_settles_once(node: Node, make_record: Make) -> None:
+    content = node.seal(1, make_record()).read_bytes()
+    node.run(until=1)
+    first = node.inserted[1]
+    (node.folders.spool / "000000000001.seg").write_bytes(content)
+    node.run(until=1)
+    assert node.inserted[1] == first, "the same token must carry the same rows"
+    assert node.left() == []
+
+
+def test_an_unexpected_error_ends_the_process_for_its_supervisor(node: Node, make_record: Make) -> None:
+    node.seal(1, make_record())
+    node.state_fault = Failing(ZeroDivisionError("a bug"), 1)
+    with pytest.raises(ZeroDivisionError):
+        node.run(until=1)
+    assert node.left() == ["000000000001.seg"]
