@@ -19,6 +19,7 @@ from vedette.agent.core.buffer_file import BufferDamagedError, new_epoch, open_f
 from vedette.agent.core.joining import Piece, runs
 from vedette.agent.core.losses import Losses
 from vedette.agent.core.packing import Packed, pack
+from vedette.agent.core.reserve import Reserve
 from vedette.runtime.clock import DAY, Clock
 from vedette.runtime.errors import SpoolFull, WireError
 from vedette.runtime.files import write_atomic
@@ -71,12 +72,19 @@ class Buffer:
     def __init__(self, path: Path, clock: Clock, *, agent: str = "", days: int = 21, quota: int = 1 << 30) -> None:
         self.path, self._clock, self._agent, self.days, self.quota = path, clock, agent, days, quota
         self.losses = Losses()
+        self.reserve = Reserve(path.with_name("reserve"))
         self._lock = threading.RLock()
         self._flight: set[int] = set()
         self._open()
 
     def _open(self) -> None:
-        self._db, state, reason = open_file(self.path, self._clock, self._agent)
+        try:
+            self._db, state, reason = open_file(self.path, self._clock, self._agent)
+        except SpoolFull:
+            if not self.reserve.take():
+                raise
+            self._db, state, reason = open_file(self.path, self._clock, self._agent)
+        self.reserve.make()
         self.epoch, self._next, self._expired = state.epoch, state.next, state.expired
         self.losses.restart(state.losses)
         self._batches, self._events, self._bytes = self._db.execute(_TOTALS).fetchone()
@@ -210,13 +218,19 @@ class Buffer:
             gone = sum(piece.last - piece.first + 1 for piece in pieces)
             self._remove(pieces, expired=gone)
             self._give_back()
+            self.reserve.make()
             return gone
 
     def _remove(self, pieces: list[_Piece], *, expired: int = 0) -> None:
         if not pieces:
             return
         firsts = [(piece.first,) for piece in pieces]
-        self._write(lambda db: db.executemany(_DELETE, firsts), expired=expired)
+        try:
+            self._write(lambda db: db.executemany(_DELETE, firsts), expired=expired)
+        except SpoolFull:
+            if not self.reserve.take():
+                raise
+            self._write(lambda db: db.executemany(_DELETE, firsts), expired=expired)
         self._batches -= len(pieces)
         self._events -= sum(piece.last - piece.first + 1 for piece in pieces)
         self._bytes -= sum(piece.size for piece in pieces)

@@ -111,9 +111,9 @@ def translate(error: sqlite3.Error, path: Path) -> Exception:
 def _connect(path: Path) -> sqlite3.Connection:
     path.touch(mode=0o600)
     db = sqlite3.connect(path, timeout=2, isolation_level=None, check_same_thread=False)
-    db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before anything is written, else it has no effect
-    # One process owns the file; exclusive locking says so and saves the shared-memory file.
+    # One process owns the file. Said first: then no shared-memory file is made, which a full disk would refuse.
     db.execute("PRAGMA locking_mode = EXCLUSIVE")
+    db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before anything is written, else it has no effect
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA journal_size_limit = 8388608")
