@@ -7,7 +7,7 @@ import msgspec
 from vedette.central.api.throttle import Throttle
 from vedette.query.search import Ask
 from vedette.runtime.clock import SECOND, Clock
-from vedette.store.state import State
+from vedette.store.state import State, accounts
 from vedette.store.state.settings import Sign
 
 
@@ -44,5 +44,7 @@ class Parts:
         self.limits = limits or Limits()
         self.logins = Throttle(clock, burst=self.limits.logins, interval=6 * SECOND)
         self.denials = Throttle(clock, burst=10, interval=6 * SECOND)
+        self.unknown_names = Throttle(clock, burst=accounts.FREE_FAILURES, interval=accounts.FIRST_WAIT)
+        """Makes a name that no account has wait as an account does, so that waiting tells nothing."""
         self.hashing = BoundedSemaphore(self.limits.hashes)
         self.searching = BoundedSemaphore(self.limits.searches)

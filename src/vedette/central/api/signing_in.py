@@ -84,8 +84,11 @@ def _authenticate(work: Work, body: Login) -> str:
         raise ProblemError("too-many-logins", 429, f"try again in {wait} s", retry_after=wait)
     with work.read() as db:
         found = accounts.credentials(db, body.name)
-    if found is not None and found.locked_until > work.now:
-        left = -(-(found.locked_until - work.now) // SECOND)
+    if found is None:
+        left = work.parts.unknown_names.wait(body.name.lower())
+    else:
+        left = max(0, -(-(found.locked_until - work.now) // SECOND))
+    if left:
         raise ProblemError("locked", 429, f"too many wrong passwords; try again in {left} s", retry_after=left)
     with hashing(work):
         right = passwords.matches(body.password, found.password_hash if found else passwords.nobody())
