@@ -77,7 +77,7 @@ def test_on_a_full_disk_what_was_delivered_still_goes_and_nothing_else_is_lost(s
     stats = buffer.stats()
     assert (stats.next, stats.expired) == (kept * 300 + 301, gone)
     assert stats.events == kept * 300 + 300 - 3000 - gone
-    numbers = []
+    numbers: list[int] = []
     while (batch := buffer.pick()) is not None:
         numbers += range(batch.first, batch.last + 1)
         buffer.settle([(batch.first, batch.last)])

@@ -302,5 +302,6 @@ def test_draining_ends_when_something_goes_wrong(bench: Bench, events: Make) -> 
 
 def test_draining_sends_what_waits(bench: Bench, events: Make) -> None:
     keep(bench, events, 1, 1, 1)
+    bench.central.rate = 1
     bench.uplink.drain(5)
     assert bench.buffer.stats().batches == 0

@@ -41,7 +41,8 @@ UNDELIVERED = 15
 _SPARE_PAGES = 1024
 """Free pages (4 KiB) that the file may keep."""
 
-_FIRSTS = "SELECT first FROM batch WHERE kept >= ? ORDER BY first"
+_ALL_FIRSTS = "SELECT first FROM batch ORDER BY first"
+_LIVE_FIRSTS = "SELECT first FROM batch INDEXED BY batch_kept WHERE kept >= ? ORDER BY first"
 _ROW = "SELECT first, last, kept, facts, crc, payload, offline FROM batch WHERE first = ?"
 _FIX = "UPDATE batch SET offline = 0 WHERE first = ?"
 _NEVER_SENT = "SELECT first, last, kept, length(payload), facts FROM batch WHERE offline = 1 ORDER BY first"
@@ -99,7 +100,7 @@ class Buffer:
         For a host whose identity was replaced, or whose disk went back in time so that its numbers would come twice.
         """
         with self._lock:
-            firsts = [first for (first,) in self._guarded(lambda: self._db.execute(_FIRSTS, (-(2**62),)).fetchall())]
+            firsts = [first for (first,) in self._guarded(lambda: self._db.execute(_ALL_FIRSTS).fetchall())]
             for first in firsts:
                 payload, crc = self._db.execute(_CHECK, (first,)).fetchone()
                 if zlib.crc32(payload) != crc:
@@ -156,8 +157,10 @@ class Buffer:
         The oldest of those kept at or after `live_since` if there is one, else the oldest of all; none in `skip`.
         """
         with self._lock:
-            first = self._next_first(live_since, skip) if live_since is not None else None
-            if first is None and (first := self._next_first(-(2**62), skip)) is None:
+            first = None
+            if live_since is not None:
+                first = self._next_first(_LIVE_FIRSTS, (live_since,), skip)
+            if first is None and (first := self._next_first(_ALL_FIRSTS, (), skip)) is None:
                 return None
             row = self._guarded(lambda: self._db.execute(_ROW, (first,)).fetchone())
             if zlib.crc32(row[5]) != row[4]:
@@ -168,8 +171,8 @@ class Buffer:
             self._flight.add(first)
             return Batch(row[0], row[1], row[2], msgspec.msgpack.decode(row[3], type=Facts), row[5])
 
-    def _next_first(self, since: int, skip: Collection[int]) -> int | None:
-        rows: Iterable[tuple[int]] = self._guarded(lambda: self._db.execute(_FIRSTS, (since,)))
+    def _next_first(self, query: str, parameters: tuple[int, ...], skip: Collection[int]) -> int | None:
+        rows: Iterable[tuple[int]] = self._guarded(lambda: self._db.execute(query, parameters))
         return next((first for (first,) in rows if first not in self._flight and first not in skip), None)
 
     def settle(self, ranges: Iterable[tuple[int, int]]) -> int:

@@ -91,10 +91,10 @@ class Uplink:
                 wake.clear()
 
     def drain(self, seconds: float) -> None:
-        """Send what waits, at most for so long and until something goes wrong."""
+        """Send what waits, at most for so long and until something goes wrong; the rate does not hold any more."""
         end = self.monotonic() + seconds
         while self.monotonic() < end and not self.backoff.failures and self._buffer.stats().batches:
-            self._rate.limit = 0
+            self._rate = Rate()
             self.step()
 
     def close(self) -> None:
