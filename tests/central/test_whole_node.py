@@ -75,7 +75,7 @@ def central(tmp_path: Path, wait_for: Any) -> Iterator[Any]:
             node = Central(tmp_path / "node")
             stack.callback(node.process.wait, 20)
             stack.callback(node.process.terminate)
-            wait_for(lambda: node.told()[len(before) :], lambda told: "Console and API" in told, seconds=90)
+            wait_for(lambda: node.told()[len(before) :], lambda told: "  API  " in told, seconds=90)
             return node
 
         yield start

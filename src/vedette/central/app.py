@@ -134,7 +134,7 @@ def _url(listen: str, port: int | None) -> str:
 
 def _announce(api: str, ingest: str, layout: Layout, first: FirstStart | None) -> None:
     """Tell the operator where to go; at the first start also the secrets that are shown once."""
-    lines = ["", f"  Console and API   {api}", f"  Agents connect to {ingest}"]
+    lines = ["", f"  API               {api}", f"  Agents connect to {ingest}"]
     if first is not None:
         lines += [
             f"  Administrator     {first.administrator}, one-time password {first.password}",
