@@ -10,6 +10,7 @@ from tests.central.api.test_events import ENTITY, row
 from tests.central.api.test_hosts import enrol
 from tests.cli.conftest import Vedette
 
+from vedette.central.api.parts import Limits
 from vedette.cli.client import Client, load_config
 from vedette.cli.hunt import arrivals
 from vedette.runtime.clock import SECOND
@@ -57,6 +58,18 @@ def test_hunt_takes_more_pages_up_to_its_limit_and_says_that_there_is_more(vedet
     assert len(result.stdout.splitlines()) == 2500
     assert "there are more" in result.stderr
     assert len(vedette("hunt", "--json", "--limit", "5000", *ALWAYS).stdout.splitlines()) == 3000
+
+
+def test_an_export_is_whole_or_fails(vedette: Vedette, hunting: Any, api: Api) -> None:
+    hunting(*(row(number) for number in range(1, 3001)))
+    result = vedette("hunt", "--export", "csv", "--columns", "event.sequence", *ALWAYS)
+    assert (result.exit_code, len(result.stdout.splitlines())) == (0, 3001)
+    assert len(vedette("hunt", "--export", "jsonl", *ALWAYS).stdout.splitlines()) == 3000
+    assert "CSV needs columns" in vedette("hunt", "--export", "csv", *ALWAYS).stderr
+    api.parts.limits = Limits(export_rows=2000)
+    cut = vedette("hunt", "--export", "jsonl", *ALWAYS)
+    assert cut.exit_code == 1
+    assert "cut off" in cut.stderr
 
 
 def test_hunt_says_why_there_is_nothing(vedette: Vedette, hunting: Any) -> None:

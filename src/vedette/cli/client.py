@@ -119,6 +119,17 @@ class Client:
         """Ask or change."""
         return self._call("POST", path, json=body)
 
+    def stream(self, path: str, body: Any) -> Iterator[bytes]:
+        """Ask for what may be long. Raises UnreachableError when the server cuts it off."""
+        try:
+            with self._http.stream("POST", path, json=body) as response:
+                if response.status_code >= 400:
+                    response.read()
+                    raise _refusal(response)
+                yield from response.iter_bytes()
+        except httpx.HTTPError as error:
+            raise UnreachableError(f"the answer was cut off: {_why(error)}") from error
+
     def put(self, path: str, body: Any, **headers: str) -> Any:
         """Replace."""
         return self._call("PUT", path, json=body, headers=headers)

@@ -31,6 +31,7 @@ _STYLES: dict[str, dict[str, Any]] = {"head": {"bold": True}, "event": {}, "deta
 @click.option("--follow", "-f", is_flag=True, help="Go on showing events as they arrive, oldest first.")
 @click.option("--count", "only_count", is_flag=True, help="Only how many events and hosts match.")
 @click.option("--top", metavar="FIELD", default="", help="The most frequent values of a field instead of events.")
+@click.option("--export", type=click.Choice(["csv", "jsonl"]), help="All that match, as a stream; csv needs --columns.")
 @click.option("--explain", is_flag=True, help="Only show how QUERY is understood.")
 @click.option(
     "--details/--brief",
@@ -48,6 +49,7 @@ def hunt(client: Client, query: str, *, as_json: bool, **options: Any) -> None:
       vedette hunt 'process.command_line:*base64*' --top host.name
       vedette hunt 'event.type:file_create' --columns event.time,file.path,file.sha256 --json
       vedette hunt "EventType == 'process' AND FileName == 'curl'" --language kata
+      vedette hunt 'event.type:port_listen' --since 30d --export csv --columns host.name,socket.local_port
       vedette hunt 'user.name:root' --follow
 
     `vedette fields` lists what can be asked for; docs/hunting.md explains the languages.
@@ -61,6 +63,9 @@ def hunt(client: Client, query: str, *, as_json: bool, **options: Any) -> None:
             _explain(client.post("/events/explain", asked), as_json=as_json)
         elif options["top"]:
             _show_top(client.post("/events/top", asked | {"field": options["top"]}), as_json=as_json)
+        elif options["export"]:
+            for part in client.stream("/events/export", asked | {"columns": names, "format": options["export"]}):
+                click.echo(part, nl=False)
         elif options["follow"]:
             _follow(client, asked | {"columns": names}, as_json=as_json, details=options["details"])
         else:
