@@ -1,10 +1,11 @@
 """What an event costs from the socket to the searchable row, with real processes: ingest, pipeline, store.
 
-python bench/ingest.py [--events 400000] [--batch 1000] [--agents 40] [--pipelines 1] [--rate 2000] [--seconds 20]
+python bench/ingest.py [--events N] [--batch N] [--agents N] [--pipelines N] [--rate N] [--seconds S] [--live S]
 
 First a burst: `--events` realistic events (see endpoint_events.py) as fast as they are taken, over mutual TLS; CPU is
 that of all processes of the Central Node (user and system, background merges included) until the last event is in
 the store. Then a paced run: from a batch's sending to the moment a search finds its last event.
+Last, with root: this host is recorded while it works, and its events are stored.
 Event bodies are made beforehand and the sender's CPU is not counted, but it shares the cores.
 """
 
@@ -28,6 +29,7 @@ from vedette.central.provision import provision
 from vedette.central.settings import CentralSettings
 from vedette.runtime.clock import SECOND, now
 from vedette.schema.entities import Host, Os
+from vedette.schema.events.base import Event
 from vedette.store.events import EventStore
 from vedette.wire.batch import BatchHeader, Builder, frame
 
@@ -36,6 +38,9 @@ AGENT_WAIT = 2.0
 
 
 MERGED = "SELECT sum(value) FROM system.events WHERE event = 'MergedRows'"
+
+
+NEW_BYTES = "SELECT sum(bytes_on_disk) / sum(rows) FROM system.parts WHERE table = 'event' AND level = 0"
 
 
 class Sender:
@@ -48,20 +53,21 @@ class Sender:
         self.next = 1
         self.ready: list[tuple[int, int, bytes]] = []
 
-    def make(self, size: int) -> None:
+        self.host = Host(name=f"WS-{number:05d}.corp.example", ip=(f"10.0.{number}.7", "fe80::7"))
+        self.os = Os(family="windows", name="Windows 11 Pro", version="10.0.22631", kernel="22631")
+
+    def make(self, events: list[Event]) -> None:
         """Prepare one batch."""
-        payload = Builder(self.endpoint.events(size)).encode(self.next)
-        self.ready.append((self.next, self.next + size - 1, payload))
-        self.next += size
+        payload = Builder(list(events)).encode(self.next)
+        self.ready.append((self.next, self.next + len(events) - 1, payload))
+        self.next += len(events)
 
     def send(self) -> tuple[int, float]:
         """Send the next prepared batch; gives its last sequence number and when it was sent."""
         first, last, payload = self.ready.pop(0)
-        number = self.endpoint.number
         header = BatchHeader(
             agent=self.id, epoch="0" * 16, first=first, last=last, count=last - first + 1, sent=now(),
-            host=Host(id=self.id, name=f"WS-{number:05d}.corp.example", ip=(f"10.0.{number}.7", "fe80::7")),
-            os=Os(family="windows", name="Windows 11 Pro", version="10.0.22631", kernel="22631"),
+            host=self.host, os=self.os,
         )  # fmt: skip
         at = time.monotonic()
         self.connection.request("POST", "/agent/v1/batch", body=frame(header, payload))
@@ -119,6 +125,10 @@ class Node:
         """Events in the store."""
         return int(self.store.query("SELECT count() FROM event")[0][0])
 
+    def bytes_before_merging(self) -> float:
+        """Bytes an event on disk, indexes included, as inserts leave them."""
+        return round(float(self.store.query(NEW_BYTES)[0][0]), 1)
+
     def stop(self) -> None:
         """Stop all, the store last."""
         for process in reversed(self.processes.values()):
@@ -141,7 +151,8 @@ def burst(node: Node, senders: list[Sender], *, events: int, size: int) -> dict[
     """Send as fast as taken; gives cost, rate and bytes."""
     batches = events // size
     for number in range(batches):
-        senders[number % len(senders)].make(size)
+        sender = senders[number % len(senders)]
+        sender.make(sender.endpoint.events(size))
     before, began = node.cpu(), time.monotonic()
     groups = [senders[at::16] for at in range(min(16, len(senders)))]
     threads = [threading.Thread(target=_send_all, args=(group,)) for group in groups]
@@ -157,11 +168,10 @@ def burst(node: Node, senders: list[Sender], *, events: int, size: int) -> dict[
     took, after = time.monotonic() - began, node.cpu()
     sent = batches * size
     stages = {name: round((after[name] - before[name]) / sent * 1e6, 2) for name in after}
-    size_query = "SELECT sum(bytes_on_disk) / sum(rows) FROM system.parts WHERE table = 'event' AND level = 0"
     return {
         "events": sent, "us": round(sum(stages.values()), 2), "stages": stages, "per_second": round(sent / took),
         "acknowledged_per_second": round(sent / acknowledged), "memory_mb": node.memory(),
-        "bytes": round(float(node.store.query(size_query)[0][0]), 1),
+        "bytes": node.bytes_before_merging(),
         "merged_rows_each": round(float(node.store.query(MERGED)[0][0]) / sent, 2),
         "distinct": node.store.query("SELECT uniqExact(`host.id`, `event.sequence`) FROM event")[0][0],
     }  # fmt: skip
@@ -178,7 +188,8 @@ def paced(node: Node, senders: list[Sender], *, rate: int, seconds: float, size:
     """Send at a rate; gives the seconds from sending to being found."""
     count = int(rate * seconds) // size
     for number in range(count):
-        senders[number % len(senders)].make(size)
+        sender = senders[number % len(senders)]
+        sender.make(sender.endpoint.events(size))
     sent: list[tuple[str, int, float]] = []
     seen: dict[str, list[tuple[float, int]]] = {sender.id: [] for sender in senders}
     stop = threading.Event()
@@ -205,6 +216,28 @@ def paced(node: Node, senders: list[Sender], *, rate: int, seconds: float, size:
     }  # fmt: skip
 
 
+def live(seconds: float) -> dict[str, object]:
+    """Record this host, send it all, and see how many bytes it takes."""
+    from live_events import record  # type: ignore[import-not-found] # beside this file; needs root
+
+    with running(1) as node:
+        (agent,) = receive.enrol(node.layout, node.port("ingest"), node.pin, 1)
+        sender = Sender(node.layout, node.port("ingest"), agent, 0)
+        events, sender.host, sender.os = record(sender.id, seconds)
+        for at in range(0, len(events), 1000):
+            sender.make(events[at : at + 1000])
+        wire = sum(len(payload) for _, _, payload in sender.ready) / len(events)
+        while sender.ready:
+            sender.send()
+        while node.count() < len(events):
+            time.sleep(0.2)
+        kinds = node.store.query("SELECT `event.type`, count() FROM event GROUP BY 1 ORDER BY 2 DESC")
+        return {
+            "events": len(events), "bytes": node.bytes_before_merging(), "wire": round(wire, 1),
+            "types": {str(kind): int(count) for kind, count in kinds},
+        }  # fmt: skip
+
+
 def _watch(node: Node, seen: dict[str, list[tuple[float, int]]], stop: threading.Event) -> None:
     while not stop.wait(0.1):
         rows = node.store.query("SELECT `host.id`, max(`event.sequence`) FROM event GROUP BY `host.id`")
@@ -222,23 +255,28 @@ def main() -> None:
     parser.add_argument("--pipelines", type=int, default=1)
     parser.add_argument("--rate", type=int, default=2000)
     parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--live", type=float, default=30, help="seconds to record this host for; 0 = do not")
     given = parser.parse_args()
     with running(given.pipelines) as node:
         agents = receive.enrol(node.layout, node.port("ingest"), node.pin, given.agents)
         senders = [Sender(node.layout, node.port("ingest"), agent, n) for n, agent in enumerate(agents)]
         fast = burst(node, senders, events=given.events, size=given.batch)
         slow = paced(node, senders, rate=given.rate, seconds=given.seconds, size=min(given.batch, 200))
+    recorded = live(given.live) if given.live else None
     cores = os.cpu_count()
     how = f"bench/ingest.py on {cores} cores shared with the sender, {given.pipelines} pipeline process(es)"
-    lines = [
+    lines: list[tuple[str, object, str, float | None, dict[str, object]]] = [
         ("ingest_cpu", fast["us"], "us of server CPU an event, all processes", 26.0, {"burst": fast}),
         ("ingest_rate", fast["per_second"], "events a second, sent to searchable", None, {}),
-        ("store_bytes", fast["bytes"], "bytes an event on disk before merging", 125.0, {}),
+        ("store_bytes_made", fast["bytes"], "bytes an event on disk before merging, made events", None, {}),
         (
             "searchable_p95", round(float(str(slow["p95"])) + AGENT_WAIT, 2),
             f"s from event to search, {AGENT_WAIT:.0f} s of waiting in the agent included", 5.0, {"paced": slow},
         ),
     ]  # fmt: skip
+    if recorded is not None:
+        unit = "bytes an event on disk before merging, recorded live events"
+        lines.append(("store_bytes", recorded["bytes"], unit, 125.0, {"recorded": recorded}))
     for name, value, unit, target, more in lines:
         line = {"name": name, "value": value, "unit": unit, "target": target, "peer": None, "peer_value": None}
         print(json.dumps(line | {"how": how} | more))
