@@ -1,6 +1,7 @@
 """A batch through the wire format: whatever the events hold, and whatever the bytes are."""
 
 import random
+import tracemalloc
 import typing
 from collections.abc import Callable
 from pathlib import Path
@@ -343,6 +344,20 @@ def test_a_body_that_does_not_state_its_size_is_refused() -> None:
 def test_a_column_of_more_values_than_rows_is_refused_before_they_are_made() -> None:
     with pytest.raises(WireError, match="100000 values"):
         decode(typed({"x": [[[]] * 100_000, b"\0\0"]}))
+
+
+def test_hostile_lists_take_little_memory_before_they_are_refused() -> None:
+    columns = {f"x{n}": [[["ab"] * 4000] * 300, b""] for n in range(4)}
+    sequence = {"event.sequence": [b"".join(n.to_bytes(8, "little") for n in range(1, 301)), b""]}
+    frame = typed({**sequence, **columns}, 300)
+    tracemalloc.start()
+    try:
+        with pytest.raises(WireError, match="too many"):
+            decode(frame)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 200 << 20
 
 
 def test_nesting_is_refused() -> None:

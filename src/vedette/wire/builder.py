@@ -11,7 +11,7 @@ from vedette.runtime.errors import WireError
 from vedette.schema.events.base import Event
 from vedette.wire import limits
 from vedette.wire.clean import clean
-from vedette.wire.columns import Column, columns_of, integers
+from vedette.wire.columns import Column, columns_of, integers, items_of
 from vedette.wire.layout import layout_of, tag_of
 
 _LEVEL = 2
@@ -131,7 +131,7 @@ def _check(types: dict[str, TypeColumns]) -> None:
     total = 0
     for name, rows in types.items():
         for column, (values, _) in rows.columns.items():
-            total += len(values)
+            total += len(values) + items_of(values)
             if isinstance(values, list) and (size := len(_encoder.encode(values))) > limits.COLUMN_BYTES:
                 raise WireError(f"{name} {column}: {size} bytes, allowed are {limits.COLUMN_BYTES}")
     if total > limits.VALUES:

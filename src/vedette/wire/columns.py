@@ -69,6 +69,13 @@ def column_of_values(name: str, values: Sequence[Any]) -> Column | None:
     return _column(Leaf(0, name, kind), values, Rows(len(values)))
 
 
+def items_of(values: list[Any] | bytes) -> int:
+    """Count the items of the lists and maps among `values`."""
+    if isinstance(values, bytes):
+        return 0
+    return sum(len(value) for value in values if isinstance(value, list | tuple | dict))
+
+
 def integers(values: Iterable[int]) -> bytes:
     """Raw little-endian i8. Raises OverflowError beyond 64 bits, TypeError for what is no integer."""
     return little_endian(array("q", values))

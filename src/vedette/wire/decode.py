@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from vedette.runtime.errors import WireError
 from vedette.wire import limits
-from vedette.wire.columns import Column
+from vedette.wire.columns import Column, items_of
 from vedette.wire.frame import split
 from vedette.wire.header import BatchHeader
 
@@ -63,15 +63,15 @@ def decode(data: bytes) -> RawBatch:
 
 def decode_body(body: bytes | memoryview) -> dict[str, RawColumns]:
     """Give the columns in a body, without what only the header knows. Raises WireError."""
+    content = unpack(body)
     try:
-        parts = _content.decode(unpack(body))
+        parts = _content.decode(content)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise WireError(f"content: {error}") from error
-    left = limits.VALUES
+    budget = _Budget(limits.VALUES, items=len(content) > limits.VALUES)
     types: dict[str, RawColumns] = {}
     for name, part in parts.items():
-        columns, left = _columns(name, part, left)
-        types[name] = RawColumns(part.n, columns)
+        types[name] = RawColumns(part.n, _columns(name, part, budget))
     return types
 
 
@@ -86,23 +86,32 @@ def unpack(body: bytes | memoryview) -> bytes:
         raise WireError(f"body: {error}") from error
 
 
-def _columns(name: str, part: _TypePart, left: int) -> tuple[dict[str, Column], int]:
+class _Budget:
+    """Values that a batch may still have. Items are counted only where the content is large enough to have many."""
+
+    def __init__(self, left: int, *, items: bool) -> None:
+        self.left, self.items = left, items
+
+
+def _columns(name: str, part: _TypePart, budget: _Budget) -> dict[str, Column]:
     columns: dict[str, Column] = {}
     for column, raw in part.columns.items():
         view = memoryview(raw)
         count = _stated_values(view)
-        left -= count
-        if count > part.n or left < 0 or len(view) > limits.COLUMN_BYTES + 4 * part.n:
+        budget.left -= count
+        if count > part.n or budget.left < 0 or len(view) > limits.COLUMN_BYTES + 4 * part.n:
             raise WireError(f"{name} {column}: {count} values in {len(view)} bytes for {part.n} rows are too many")
         try:
             values, indices = _column.decode(view)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             raise WireError(f"{name} {column}: {error}") from error
+        if budget.items:
+            budget.left -= items_of(values)
         problem = _problem(values, indices, part.n)
         if problem:
             raise WireError(f"{name} {column}: {problem}")
         columns[column] = (values, indices)
-    return columns, left
+    return columns
 
 
 def _stated_values(column: memoryview) -> int:

@@ -21,7 +21,7 @@ COLUMNS = 4096
 NAME_CHARACTERS = 256
 """Of an event type or a column."""
 VALUES = 1_000_000
-"""Distinct values of all columns of a batch together."""
+"""Distinct values of all columns of a batch together, and the items of those that are lists and maps."""
 COLUMN_BYTES = 4 * MIB
 """The values of one column; unpacked they take at most about twenty times as much memory."""
 
