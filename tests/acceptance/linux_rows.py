@@ -13,6 +13,10 @@ SLACK = 2_000_000
 """Microseconds by which the kernel's clock and ours may differ around the scene."""
 
 
+ARRIVAL = 60_000_000
+"""Microseconds within which an event must have arrived, however busy the machine."""
+
+
 class RowError(AssertionError):
     """What arrived is not what the row asks for."""
 
@@ -84,7 +88,8 @@ def general_type(found: Found) -> None:
 def general_time(found: Found) -> None:
     for event in (found.start, found.stop, found.made):
         within(event, "event.time", found.scene)
-        within(event, "event.received", found.scene)
+        lag = event["event.received"] - event["event.time"]
+        need(that=0 <= lag < ARRIVAL, what="event.received soon after event.time", got=lag)
 
 
 def general_user(found: Found) -> None:
