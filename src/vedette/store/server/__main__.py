@@ -23,16 +23,17 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True, help="the Central Node's directory")
     parser.add_argument("--port", type=int, default=0, help="on 127.0.0.1; 0 = any, see DIR/run/store.ready")
     parser.add_argument("--readers", type=int, default=4, help="queries that may run at once")
+    parser.add_argument("--memory", type=int, default=0, help="bytes for the engine; 0 = half of the host's")
     given = parser.parse_args()
     logs.setup("store")
     try:
-        return serve(given.data, port=given.port, readers=given.readers)
+        return serve(given.data, port=given.port, readers=given.readers, memory=given.memory)
     except (StoreError, OSError) as error:
         log.error("%s", error)  # noqa: TRY400 - a sentence for the operator, not a trace
         return 1
 
 
-def serve(data: Path, *, port: int, readers: int) -> int:
+def serve(data: Path, *, port: int, readers: int, memory: int) -> int:
     """Open the store under `data` and answer requests; writes run/store-password and run/store.ready."""
     os.environ["TZ"] = "UTC"
     temporary, run = data / "store" / "tmp", data / "run"
@@ -41,7 +42,7 @@ def serve(data: Path, *, port: int, readers: int) -> int:
     os.environ["TMPDIR"] = str(temporary)  # the engine's temporary files belong on the data disk
     from vedette.store.server.engine import Engine
 
-    engine = Engine(data / "store", readers=readers)
+    engine = Engine(data / "store", readers=readers, memory=memory)
     engine.prepare()
     # The protocol is named because asyncio turns Nagle's delay off only then (40 ms a query otherwise).
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)

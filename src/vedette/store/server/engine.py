@@ -12,6 +12,7 @@ from collections.abc import Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import urlencode
 
 from vedette.runtime.errors import StoreError
 from vedette.store import event_table
@@ -21,11 +22,18 @@ DATABASE = "vedette"
 
 DEFAULTS: Mapping[str, str] = {
     "max_execution_time": "60",
-    "max_memory_usage": str(2 * 2**30),
+    "max_memory_usage": str(2**30),
     "session_timezone": "UTC",
     "async_insert": "0",
 }
 """Settings of every statement that names no others: seconds, bytes."""
+
+CACHES: Mapping[str, int] = {
+    "mark_cache_size": 256 * 2**20,
+    "primary_index_cache_size": 128 * 2**20,
+    "index_mark_cache_size": 128 * 2**20,
+}
+"""Bytes of the engine's caches; its own defaults are 5 GiB each."""
 
 WHOLE_RESULT_LIMIT = 256 * 2**20
 """Bytes of a result in a format that cannot be sent block by block."""
@@ -63,11 +71,13 @@ def lock_directory(path: Path) -> IO[str]:
 class Connection:
     """One chDB connection. Every method must be called from the one thread that made it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, memory: int) -> None:
+        """Open `path`; the engine as a whole may use `memory` bytes (the first connection's word counts)."""
         from chdb.state.sqlitelike import Connection as Engine
 
+        options = urlencode({**CACHES, "max_server_memory_usage": memory})
         try:
-            self._connection: Any = Engine(str(path))
+            self._connection: Any = Engine(f"{path}?{options}")
         except Exception as error:
             raise StoreError(f"the event store in {path} cannot be opened: {error}") from error
         self._settings: dict[str, str] = {}
@@ -182,9 +192,9 @@ class _as_file:  # noqa: N801 - reads as the with statement it is made for
 class Lane:
     """A connection with the thread that owns it."""
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, path: Path, memory: int, name: str) -> None:
         self.pool = ThreadPoolExecutor(1, thread_name_prefix=name)
-        self.connection = self.pool.submit(Connection, path).result()
+        self.connection = self.pool.submit(Connection, path, memory).result()
 
     def close(self) -> None:
         """Wait for the statement in progress, then close."""
@@ -195,11 +205,15 @@ class Lane:
 class Engine:
     """Lanes on one directory: some for reading, one for inserts and definitions, one to stop statements."""
 
-    def __init__(self, path: Path, *, readers: int = 4, writers: int = 1) -> None:
+    def __init__(self, path: Path, *, readers: int = 4, writers: int = 1, memory: int = 0) -> None:
+        """Take `path`. `memory`: bytes for the engine, 0 = half of the host's. Raises StoreError."""
+        if "?" in str(path):
+            raise StoreError(f"the data directory {path} must not have a question mark in its name")
         self.lock = lock_directory(path)
-        self.control = Lane(path / "engine", "control")
-        self.writers = [Lane(path / "engine", f"writer-{n}") for n in range(writers)]
-        self.readers = [Lane(path / "engine", f"reader-{n}") for n in range(readers)]
+        memory = memory or max(2**30, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
+        self.control = Lane(path / "engine", memory, "control")
+        self.writers = [Lane(path / "engine", memory, f"writer-{n}") for n in range(writers)]
+        self.readers = [Lane(path / "engine", memory, f"reader-{n}") for n in range(readers)]
         self.table_functions = self.control.pool.submit(self.control.connection.table_functions).result()
 
     def prepare(self) -> None:
