@@ -73,7 +73,13 @@ def enrol(server: str, token: str, ca: Path | None, ca_fingerprint: str, force: 
 
 @agent.command("run")
 @_data
-@click.option("--log-level", default="INFO", show_default=True, help="DEBUG, INFO, WARNING or ERROR.")
+@click.option(
+    "--log-level",
+    type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False),
+    default="INFO",
+    show_default=True,
+    help="What is worth a line.",
+)
 def run(data: Path, log_level: str) -> None:
     """Observe and send until told to stop (SIGTERM or Ctrl-C)."""
     from vedette.agent.app import run as run_agent

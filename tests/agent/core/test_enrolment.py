@@ -156,6 +156,15 @@ def test_what_is_no_token_is_refused_before_anything_is_sent(
     assert central.server.asked == []
 
 
+def test_a_directory_that_cannot_be_written_is_found_before_the_token_is_spent(
+    central: Central, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"cannot be written \(Not a directory\)"):
+        enrolled(central, IdentityStore(tmp_path / "file" / "agent"))
+    assert central.server.asked == []
+
+
 def test_a_certificate_for_another_key_is_refused(central: Central, store: IdentityStore) -> None:
     central.certificate_of = make_key()
     with pytest.raises(IdentityError, match="another key"):

@@ -31,6 +31,7 @@ def enrol(
     Raises IdentityError (wrong CA, bad token), RefusedError (used or expired token), UnreachableError.
     """
     parts = read_token(token)
+    store.prepare()
     pem = _fetch_ca(server) if ca is None else ca
     for expected in (parts.ca_fingerprint, ca_fingerprint.replace(":", "").lower()):
         _check_ca(pem, expected, server=server, fetched=ca is None)

@@ -42,9 +42,20 @@ class IdentityStore:
         """Say whether this host is enrolled."""
         return self._identity.exists()
 
+    def prepare(self) -> None:
+        """Make the directory, before a token is spent. Raises ConfigError when it cannot be written."""
+        folder = self._identity.parent
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            probe = folder / ".writable"
+            probe.touch(mode=0o600)
+            probe.unlink()
+        except OSError as error:
+            raise ConfigError(f"{folder} cannot be written ({error.strerror}): become root, or give --data") from error
+
     def save(self, identity: Identity, key: bytes, certificate: str) -> None:
         """Write a new identity; it counts once `identity.json` is there."""
-        self._identity.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.prepare()
         self.replace_certificate(key, certificate)
         write_atomic(self._identity, msgspec.json.format(msgspec.json.encode(identity), indent=2))
 
