@@ -1,0 +1,110 @@
+"""kill -9 of pipeline and store while they work: every event is stored once and counted once."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from vedette.runtime.clock import now
+from vedette.schema.access import RIGHTS, Role, Scope
+from vedette.store.events import EventStore
+from vedette.store.segment import Record, pack_head
+from vedette.store.state import agents, ledger, tokens
+
+if TYPE_CHECKING:
+    from tests.central.conftest import Node
+
+SEGMENTS, EVENTS = 24, 4000
+
+
+class Processes:
+    """Store and pipeline of a node, started again as their supervisor would."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str) -> None:
+        module = {"store": "vedette.store.server", "pipeline-0": "vedette.central.pipeline"}[name]
+        ready = self.node.layout.ready(name)
+        ready.unlink(missing_ok=True)
+        command = [sys.executable, "-m", module, "--data", str(self.node.layout.data)]
+        self.running[name] = subprocess.Popen(command, env={**os.environ, "PYTHONWARNINGS": "ignore"})
+        while not ready.exists():
+            assert self.running[name].poll() is None, f"{name} ended at its start"
+            time.sleep(0.05)
+
+    def kill(self, name: str) -> None:
+        self.running[name].kill()
+        self.running[name].wait()
+        self.start(name)
+
+    def stop(self) -> None:
+        for process in reversed(self.running.values()):
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+
+    def store(self) -> EventStore:
+        layout = self.node.layout
+        return EventStore(
+            f"http://127.0.0.1:{layout.ready('store').read_text().strip()}", layout.store_password.read_text()
+        )
+
+
+@pytest.fixture
+def processes(prepared_node: Node) -> Iterator[Processes]:
+    made = Processes(prepared_node)
+    yield made
+    for process in made.running.values():
+        process.kill()
+        process.wait()
+
+
+def enrol(node: Node) -> str:
+    with node.state.write() as db:
+        secret = tokens.create_enrolment(db, tokens.NewEnrolment(), now=now())
+        return agents.enrol(db, tokens.sha256(secret), hostname="h", os="linux", now=now()).id
+
+
+def seal(folder: Path, number: int, *records: Record) -> None:
+    path = folder / f"{number:012d}.open"
+    path.write_bytes(b"".join(pack_head(record) + record.body for record in records))
+    path.rename(path.with_suffix(".seg"))
+
+
+@pytest.mark.slow
+def test_every_event_is_stored_and_counted_once(
+    processes: Processes, prepared_node: Node, make_record: Callable[..., Record]
+) -> None:
+    node, chance = prepared_node, random.Random(5)
+    agent = enrol(node)
+    processes.start("store")
+    processes.start("pipeline-0")
+    for number in range(SEGMENTS):
+        halves = [make_record(number * EVENTS + at, EVENTS // 2, agent=agent) for at in (1, EVENTS // 2 + 1)]
+        seal(node.layout.spool, number, *halves, make_record(number + 1, 1, agent="f" * 32))
+        time.sleep(chance.uniform(0, 0.3))
+        if number % 4 == 2:
+            processes.kill(chance.choice(["store", "pipeline-0"]))
+    deadline = time.monotonic() + 90
+    while any(node.layout.spool.glob("*.seg")):
+        assert time.monotonic() < deadline, sorted(node.layout.spool.iterdir())
+        time.sleep(0.1)
+    whole = SEGMENTS * EVENTS
+    found = processes.store().query("SELECT count(), uniqExact(`event.sequence`), max(`event.sequence`) FROM event")
+    assert found == [(whole, whole, whole)]
+    with node.state.read() as db:
+        scope = Scope(tenants=frozenset({"default"}), rights=RIGHTS[Role.ADMINISTRATOR])
+        (stream,) = ledger.streams(db, scope, agent=agent)
+    assert (stream.stored, stream.dead_letter) == (whole, 0)
+    assert len(list(node.layout.dead_letter.glob("*-part.seg"))) == SEGMENTS
+    processes.stop()
