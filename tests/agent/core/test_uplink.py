@@ -300,6 +300,14 @@ def test_draining_ends_when_something_goes_wrong(bench: Bench, events: Make) -> 
     assert bench.buffer.stats().batches == 2
 
 
+def test_draining_does_not_wait_for_a_pause_to_end(bench: Bench, events: Make) -> None:
+    keep(bench, events, 1)
+    bench.central.answers = [UnreachableError("down")]
+    bench.run(1)
+    bench.uplink.drain(5)
+    assert bench.buffer.stats().batches == 0
+
+
 def test_draining_sends_what_waits(bench: Bench, events: Make) -> None:
     keep(bench, events, 1, 1, 1)
     bench.central.rate = 1

@@ -91,8 +91,9 @@ class Uplink:
                 wake.clear()
 
     def drain(self, seconds: float) -> None:
-        """Send what waits, at most for so long and until something goes wrong; the rate does not hold any more."""
+        """Send what waits, at most for so long and until something goes wrong; neither rate nor pause hold now."""
         end = self.monotonic() + seconds
+        self.backoff.succeeded()
         while self.monotonic() < end and not self.backoff.failures and self._buffer.stats().batches:
             self._rate = Rate()
             self.step()
