@@ -47,7 +47,7 @@ acceptance: setup ## the acceptance table: proven rows by group
 	@$(BIN)/python tests/run.py --acceptance
 
 bench: setup ## every published number, one JSON line each
-	@for file in bench/[a-z]*.py; do $(BIN)/python $$file; done
+	@$(BIN)/python bench/run.py
 
 demo: setup ## Central Node, this host's agent and a benign attack-like activity; Ctrl-C ends and removes all
 	@$(BIN)/python -m vedette demo
