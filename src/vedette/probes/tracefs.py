@@ -13,6 +13,8 @@ from vedette.runtime.errors import ProbeError
 
 _FSOPEN, _FSCONFIG, _FSMOUNT = 430, 431, 432  # the same on every machine
 _PERF_EVENT_OPEN = {"x86_64": 298, "aarch64": 241}
+MACHINES = frozenset(_PERF_EVENT_OPEN)
+"""Machines that the probes are written for."""
 _FSCONFIG_CMD_CREATE, _CLOEXEC = 6, 1
 _TYPE_TRACEPOINT, _PERF_FLAG_FD_CLOEXEC = 2, 8
 _ATTRIBUTES_SIZE = 112  # perf_event_attr, version 5
@@ -36,7 +38,9 @@ class Tracefs:
         try:
             context = _call(_FSOPEN, b"tracefs", _CLOEXEC)
             try:
-                _call(_FSCONFIG, context, _FSCONFIG_CMD_CREATE, None, None, 0)
+                _call(_FSCONFIG, context, MACHINES = frozenset(_PERF_EVENT_OPEN)
+"""Machines that the probes are written for."""
+_FSCONFIG_CMD_CREATE, None, None, 0)
                 self._root = _call(_FSMOUNT, context, _CLOEXEC, 0)
             finally:
                 os.close(context)

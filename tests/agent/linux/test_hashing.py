@@ -12,7 +12,7 @@ import pytest
 
 from vedette.agent.linux import hashing
 from vedette.agent.linux.examine import Content, Question
-from vedette.agent.linux.hashing import Budget, Hasher, Version
+from vedette.agent.linux.hashing import PER_FILE, Budget, Hasher, Version
 
 
 @pytest.fixture
@@ -58,15 +58,16 @@ def test_what_was_found_is_remembered_up_to_a_bound(hasher: Hasher, monkeypatch:
 
 def test_a_budget_allows_a_burst_then_its_rate() -> None:
     now = [0.0]
-    budget = Budget(rate=10, burst=100, clock=lambda: now[0])
-    assert budget.take(90)
-    assert budget.take(50)  # the last one may be larger than what is left
-    assert not budget.take(1)
+    unit = PER_FILE
+    budget = Budget(rate=10 * unit, burst=100 * unit, clock=lambda: now[0])
+    assert budget.take(89 * unit)
+    assert budget.take(49 * unit)  # the last one may be larger than what is left
+    assert not budget.take(0)
     now[0] = 4.1
-    assert budget.take(1)
+    assert budget.take(0)
     now[0] = 1000
-    assert budget.take(100)
-    assert not budget.take(1)
+    assert budget.take(99 * unit)
+    assert not budget.take(0)
 
 
 def test_programs_are_hashed_beyond_the_budget(tmp_path: Path) -> None:

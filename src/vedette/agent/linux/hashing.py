@@ -22,6 +22,8 @@ MOST_STUCK = 4
 RATE, BURST = 16 << 20, 512 << 20
 """Bytes of written files that are read a second, over time, and at once: databases are written all day.
 16 MiB/s is about 4 % of a core."""
+PER_FILE = 32 << 10
+"""Bytes that opening a file counts for: many small files cost as much as a large one."""
 
 
 class Version(NamedTuple):
@@ -52,7 +54,7 @@ class Budget:
         self._at = now
         if self._left <= 0:
             return False
-        self._left -= size  # may go below 0: a large file is paid for by those that follow
+        self._left -= size + PER_FILE  # may go below 0: a large file is paid for by those that follow
         return True
 
 

@@ -7,6 +7,7 @@ Two threads: one takes raw records out of the rings as fast as they come (`drain
 import gc
 import logging
 import os
+import platform
 import select
 import threading
 from collections import Counter
@@ -21,6 +22,7 @@ from vedette.probes import records
 from vedette.probes.libbpf import libbpf
 from vedette.probes.loader import Probes, read_object
 from vedette.probes.ring import Ring, open_ring
+from vedette.probes.tracefs import MACHINES
 from vedette.runtime.errors import ProbeError
 from vedette.schema.events.base import Event
 from vedette.schema.policies import Settings
@@ -63,6 +65,8 @@ class KernelSource:
         """Give "" when it can run here, else why not."""
         if os.geteuid() != 0:
             return "kernel events need root"
+        if platform.machine() not in MACHINES:
+            return f"the probes are not written for {platform.machine()}"
         if not Path("/sys/kernel/btf/vmlinux").exists():
             return "this kernel does not describe its types (no /sys/kernel/btf/vmlinux)"
         try:
