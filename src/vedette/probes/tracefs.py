@@ -38,9 +38,7 @@ class Tracefs:
         try:
             context = _call(_FSOPEN, b"tracefs", _CLOEXEC)
             try:
-                _call(_FSCONFIG, context, MACHINES = frozenset(_PERF_EVENT_OPEN)
-"""Machines that the probes are written for."""
-_FSCONFIG_CMD_CREATE, None, None, 0)
+                _call(_FSCONFIG, context, _FSCONFIG_CMD_CREATE, None, None, 0)
                 self._root = _call(_FSMOUNT, context, _CLOEXEC, 0)
             finally:
                 os.close(context)
