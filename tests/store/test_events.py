@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
-from vedette.schema.dictionary import EVENT_ID, FIELDS
+from vedette.schema.dictionary import EVENT_ID, FIELDS, Field, Kind
 from vedette.schema.identity import event_id
 from vedette.store.columns import arrow_table, ipc_stream
 from vedette.store.events import EventStore, EventStoreError
 from vedette.wire.batch import BatchHeader, RawBatch, RawColumns
 from vedette.wire.merge import Arrival, merge
+from vedette.wire.values import EARLIEST, LATEST
 
 if TYPE_CHECKING:
     from tests.store.conftest import StoreProcess
@@ -73,6 +74,37 @@ def test_values_come_back_as_they_went_in(store: EventStore) -> None:
     found = store.query(f"SELECT {names} FROM event WHERE tenant = 'values' ORDER BY `event.sequence`")
     wanted = [tuple(value[row] for value in given.values()) for row in range(2)]
     assert [tuple(tuple(v) if isinstance(v, list) else v for v in row) for row in found] == wanted
+
+
+def edges(field: Field) -> list[Any]:
+    """Values at the bounds of a field, and the unknown one."""
+    match field.kind:
+        case Kind.TEXT:
+            return ["", "x", "\x00\n'\\", "Ünï\U0001f600", "é" * min(field.maximum, 5000), None]
+        case Kind.INTEGER:
+            return [field.minimum, field.maximum, None, 0]
+        case Kind.TIME:
+            return [EARLIEST, LATEST, 0, -1, None]
+        case Kind.BOOLEAN:
+            return [True, False, None]
+        case Kind.LIST:
+            return [["", "a", "Ünï"], ["x"] * 4000, []]
+        case Kind.MAP:
+            return [{"": "", "a b": "Ünï"}, {str(n): str(n) for n in range(1000)}, {}]
+
+
+def test_every_column_holds_the_edges_of_its_field(store: EventStore) -> None:
+    rows = 6
+    own = [field for field in FIELDS.values() if not (field.server or field.header or field.spread)]
+    values = {field.name: [edges(field)[row % len(edges(field))] for row in range(rows)] for field in own}
+    del values["event.time"]
+    sent = {name: (column, bytes(range(rows))) for name, column in values.items()}
+    sent |= {"event.sequence": (list(range(rows)), bytes(range(rows))), "event.time": ([TIME], bytes(rows))}
+    inserted(store, sent, rows, "edges")
+    what = [f"toUnixTimestamp64Micro(`{name}`)" if FIELDS[name].kind is Kind.TIME else f"`{name}`" for name in values]
+    found = store.query(f"SELECT {', '.join(what)} FROM event WHERE tenant = 'edges' ORDER BY `event.sequence`")
+    for (name, column), got in zip(values.items(), zip(*found, strict=True), strict=True):
+        assert list(got) == column, name
 
 
 def test_the_event_id_is_that_of_the_rest_of_the_product(store: EventStore) -> None:

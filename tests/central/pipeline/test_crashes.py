@@ -106,5 +106,5 @@ def test_every_event_is_stored_and_counted_once(
         scope = Scope(tenants=frozenset({"default"}), rights=RIGHTS[Role.ADMINISTRATOR])
         (stream,) = ledger.streams(db, scope, agent=agent)
     assert (stream.stored, stream.dead_letter) == (whole, 0)
-    assert len(list(node.layout.dead_letter.glob("*-part.seg"))) == SEGMENTS
+    assert len(list(node.layout.dead_letter.glob("*-000.seg"))) == SEGMENTS
     processes.stop()

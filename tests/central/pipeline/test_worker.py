@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from vedette.central.pipeline import worker as module
+from vedette.central.pipeline.portions import portions
 from vedette.central.pipeline.worker import Folders, Links, Share, Worker
 from vedette.runtime.errors import StoreError
 from vedette.store.events import EventStoreError
@@ -31,7 +32,7 @@ class Node:
         self.folders = Folders(folder / "spool", folder / "dead")
         self.folders.spool.mkdir()
         self.folders.dead_letter.mkdir()
-        self.inserted: dict[int, bytes] = {}
+        self.inserted: dict[str, bytes] = {}
         self.settled: dict[int, tuple[StreamCount, ...]] = {}
         self.fault: Step = no_fault
         self.state_fault: Step = no_fault
@@ -52,9 +53,9 @@ class Node:
     def _tenants(self) -> Mapping[str, str]:
         return {AGENT: "default"}
 
-    def _insert(self, data: bytes, number: int) -> None:
-        self.fault(number)
-        self.inserted[number] = data
+    def _insert(self, data: bytes, token: str) -> None:
+        self.fault(int(token.partition("/")[0]))
+        self.inserted[token] = data
 
     def _settle(self, number: int, counts: tuple[StreamCount, ...]) -> None:
         self.state_fault(number)
@@ -92,7 +93,8 @@ def test_segments_are_stored_settled_and_removed_in_order(node: Node, make_recor
     for number in range(5):
         node.seal(number, make_record(number * 2 + 1, 2))
     node.run(until=5)
-    assert list(node.inserted) == list(node.settled) == [0, 1, 2, 3, 4]
+    assert list(node.inserted) == [f"{number}/0" for number in range(5)]
+    assert list(node.settled) == list(range(5))
     assert node.settled[3][0].stored == 2
     assert (node.left(), node.dead()) == ([], [])
 
@@ -111,7 +113,7 @@ def test_what_passes_is_waited_for(node: Node, make_record: Make, error: Excepti
     node.fault = Failing(error, 12)
     node.state_fault = Failing(StoreError("locked"), 3)
     node.run(until=1)
-    assert list(node.inserted) == [1]
+    assert list(node.inserted) == ["1/0"]
     assert (node.left(), node.dead()) == ([], [])
 
 
@@ -125,7 +127,7 @@ def test_a_segment_that_the_store_will_not_have_is_set_aside_and_counted(node: N
 
     node.fault = fault
     node.run(until=2)
-    assert list(node.inserted) == [2]
+    assert list(node.inserted) == ["2/0"]
     assert (node.settled[1][0].stored, node.settled[1][0].dead_letter) == (0, 3)
     assert node.dead() == ["000000000001.json", "000000000001.seg"]
     assert node.left() == []
@@ -153,7 +155,7 @@ def test_of_a_damaged_segment_the_whole_records_are_stored_and_the_file_is_kept(
     path.write_bytes(path.read_bytes()[:-1])
     node.run(until=1)
     assert node.settled[1][0].stored == 2
-    assert list(node.inserted) == [1]
+    assert list(node.inserted) == ["1/0"]
     assert node.dead() == ["000000000001.json", "000000000001.seg"]
 
 
@@ -161,9 +163,30 @@ def test_broken_batches_do_not_hold_the_others(node: Node, make_record: Make) ->
     node.seal(1, make_record(1, 2, payload=b"?"), make_record(3, 1))
     node.seal(2, make_record(4, 1, payload=b"?"))
     node.run(until=2)
-    assert list(node.inserted) == [1]
+    assert list(node.inserted) == ["1/0"]
     assert node.settled[2][0].dead_letter == 1
-    assert node.dead() == [f"00000000000{n}-part.{kind}" for n in (1, 2) for kind in ("json", "seg")]
+    assert node.dead() == [f"00000000000{n}-000.{kind}" for n in (1, 2) for kind in ("json", "seg")]
+
+
+def test_a_segment_that_unpacks_to_much_is_stored_in_portions_and_settled_once(
+    node: Node, make_record: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "portions", lambda records: portions(records, limit=1))
+
+    def fault(number: int) -> None:
+        if number == 2 and "2/0" in node.inserted:
+            raise EventStoreError("too large", code=161)
+
+    node.fault = fault
+    for number in (1, 2, 3):
+        node.seal(number, make_record(1, 2), make_record(3, 1))
+    node.run(until=3)
+    assert list(node.inserted) == ["1/0", "1/1", "2/0", "3/0", "3/1"]
+    totals = {
+        n: (sum(c.stored for c in counts), sum(c.dead_letter for c in counts)) for n, counts in node.settled.items()
+    }
+    assert totals == {1: (3, 0), 2: (2, 1), 3: (3, 0)}
+    assert node.dead() == ["000000000002.json", "000000000002.seg"]
 
 
 def test_told_to_stop_it_leaves_what_is_not_stored(node: Node, make_record: Make) -> None:
@@ -185,10 +208,10 @@ def test_told_to_stop_it_leaves_what_is_not_stored(node: Node, make_record: Make
 def test_a_crash_before_the_removal_settles_once(node: Node, make_record: Make) -> None:
     content = node.seal(1, make_record()).read_bytes()
     node.run(until=1)
-    first = node.inserted[1]
+    first = node.inserted["1/0"]
     (node.folders.spool / "000000000001.seg").write_bytes(content)
     node.run(until=1)
-    assert node.inserted[1] == first, "the same token must carry the same rows"
+    assert node.inserted["1/0"] == first, "the same token must carry the same rows"
     assert node.left() == []
 
 

@@ -1,8 +1,8 @@
 """What cannot be decoded is kept whole, so that a newer version can take it up.
 
-    dead-letter/<segment>-part.seg    records in the spool's format, with sender and sequence numbers
-    dead-letter/<segment>-part.json   for each of them: why, and which event types of it were not stored
-    dead-letter/<segment>.seg, .json  a whole segment that could not be processed, and why
+    dead-letter/<segment>-<portion>.seg    records in the spool's format, with sender and sequence numbers
+    dead-letter/<segment>-<portion>.json   for each of them: why, and which event types of it were not stored
+    dead-letter/<segment>.seg, .json       a whole segment that could not be processed, and why
 
 Names come from the segment, so that doing a segment again after a crash writes the same files.
 """
@@ -44,31 +44,32 @@ class _Note(msgspec.Struct, frozen=True):
     last: int
 
 
-def keep(folder: Path, segment: int, letters: Sequence[DeadLetter], *, quota: int = QUOTA) -> bool:
-    """Write the dead letters of a segment so that they survive a power cut; False when the quota is spent.
+def keep(folder: Path, name: str, letters: Sequence[DeadLetter], *, quota: int = QUOTA) -> bool:
+    """Write dead letters as `name` so that they survive a power cut; False when the quota is spent.
 
     Raises OSError.
     """
     body = b"".join(pack_head(letter.record) + letter.record.body for letter in letters)
     used = sum(path.stat().st_size for path in folder.iterdir())
     if used + len(body) > quota:
-        log.error("segment %d: %d dead letters are lost: %s has %d bytes", segment, len(letters), folder, used)
+        log.error("%s: %d dead letters are lost: %s has %d bytes", name, len(letters), folder, used)
         return False
     notes = [
         _Note(letter.reason, letter.types, letter.events, record.agent, record.epoch, record.first, record.last)
         for letter in letters
         for record in [letter.record]
     ]
-    write_atomic(folder / f"{segment:012d}-part.json", _note({"records": notes}))
-    write_atomic(folder / f"{segment:012d}-part.seg", body)
-    log.warning("segment %d: %d batches kept as dead letters, the first: %s", segment, len(letters), notes[0])
+    write_atomic(folder / f"{name}.json", _note({"records": notes}))
+    write_atomic(folder / f"{name}.seg", body)
+    log.warning("%s: %d batches kept as dead letters, the first: %s", name, len(letters), notes[0])
     return True
 
 
 def set_aside(folder: Path, segment: Path, reason: str) -> None:
     """Move a whole segment away, with the reason. Raises OSError."""
     write_atomic(folder / f"{segment.stem}.json", _note({"reason": reason}))
-    segment.replace(folder / segment.name)
+    if segment.exists():  # else it was moved before a crash
+        segment.replace(folder / segment.name)
     fsync_directory(folder)
     fsync_directory(segment.parent)
     log.error("segment %s is set aside: %s", segment.name, reason)

@@ -17,12 +17,12 @@ class StoreLink:
         self._password: Path = layout.store_password
         self._store: EventStore | None = None
 
-    def insert(self, data: bytes, number: int) -> None:
-        """Insert an Arrow stream with the segment's number as its token. Raises StoreError."""
+    def insert(self, data: bytes, token: str) -> None:
+        """Insert an Arrow stream; the same token again stores nothing. Raises StoreError."""
         if self._store is None:
             self._store = self._connect()
         try:
-            self._store.insert(data, token=f"segment-{number}")
+            self._store.insert(data, token=token)
         except EventStoreError as error:
             if error.code in {0, AUTHENTICATION_FAILED}:
                 self._store = None

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from queue import Empty, Full, Queue
 from typing import TypeVar
@@ -10,6 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from vedette.central.pipeline import dead_letter
+from vedette.central.pipeline.portions import portions
 from vedette.central.pipeline.prepare import Prepared, dead_counts, prepare
 from vedette.runtime.errors import StoreError
 from vedette.store.columns import arrow_table, ipc_stream
@@ -44,8 +45,8 @@ class Links(msgspec.Struct, frozen=True):
 
     tenants: Callable[[], Mapping[str, str]]
     """Agent id -> tenant, of all agents."""
-    insert: Callable[[bytes, int], None]
-    """Store an Arrow stream under a segment's number."""
+    insert: Callable[[bytes, str], None]
+    """Store an Arrow stream under a token: the segment's number and the portion's."""
     settle: Callable[[int, tuple[StreamCount, ...]], None]
     """Count a segment in the ledger, once."""
 
@@ -62,12 +63,19 @@ class Share(msgspec.Struct, frozen=True):
 
 
 class _Ready(msgspec.Struct, frozen=True):
-    """A segment to store: `data` is empty when it has no rows, `poison` says why the segment is set aside."""
+    """A portion of a segment to store; `poison` says why the segment is to be set aside."""
 
     path: Path
+    portion: int
+    last: bool
     data: bytes
+    """Arrow stream; empty when there are no rows."""
     counts: tuple[StreamCount, ...]
     poison: str = ""
+
+    @property
+    def segment(self) -> int:
+        return int(self.path.stem)
 
 
 class Worker:
@@ -77,6 +85,8 @@ class Worker:
         self._folders, self._links, self._share, self._stop = folders, links, share, stop
         self._queue: Queue[_Ready] = Queue(1)
         self._taken: set[Path] = set()
+        self._counts: tuple[StreamCount, ...] = ()  # of the portions stored so far of the segment in work
+        self._poison = ""
         self._storing = threading.Thread(target=self._store_all, name="storing")
         self._failure: BaseException | None = None
 
@@ -86,7 +96,8 @@ class Worker:
         try:
             while not self._stop.is_set():
                 for path in self.waiting():
-                    self._hand_over(self._prepared(path))
+                    for ready in self._prepared(path):
+                        self._hand_over(ready)
                     if self._stop.is_set():
                         break
                 else:
@@ -103,34 +114,50 @@ class Worker:
         self._taken.intersection_update(present)
         return [path for path in present if self._share.has(path) and path not in self._taken]
 
-    def _prepared(self, path: Path) -> _Ready | None:
-        """Give the segment ready to be stored; None when told to stop before."""
+    def _prepared(self, path: Path) -> Iterator[_Ready]:
+        """Give the portions of a segment ready to be stored; ends early when told to stop."""
         self._taken.add(path)
         records, damage = _read(path)
-        tenants = self._until_done(self._links.tenants)
-        if tenants is None:
-            return None
-        for again in range(PREPARE_TRIES, 0, -1):
+        cut = list(portions(records))
+        for number, portion in enumerate(cut):
+            tenants = self._until_done(self._links.tenants)
+            if tenants is None:
+                return
+            last = number == len(cut) - 1
+            made = self._try_to_prepare(portion, tenants)
+            if isinstance(made, str):
+                yield _Ready(path, number, last, b"", dead_counts(portion), made)
+                continue
+            if made is None:
+                return
+            prepared, data = made
+            if prepared.letters and not self._until_done(self._keeping(path, number, prepared)):
+                return
+            yield _Ready(path, number, last, data, prepared.counts, damage)
+
+    def _try_to_prepare(self, records: list[Record], tenants: Mapping[str, str]) -> tuple[Prepared, bytes] | str | None:
+        """Give the rows and their Arrow stream, or why there are none, or None when told to stop."""
+        problem = ""
+        for _ in range(PREPARE_TRIES):
             try:
                 prepared = prepare(records, tenants)
-                data = ipc_stream(arrow_table(prepared.batch)) if prepared.batch.rows else b""
-                break
+                return prepared, ipc_stream(arrow_table(prepared.batch)) if prepared.batch.rows else b""
             except Exception as error:  # the pipeline's supervisor: one segment must not stop the queue
-                log.exception("segment %s cannot be prepared", path.name)
-                if again == 1:
-                    return _Ready(path, b"", dead_counts(records), f"cannot be prepared: {error!r}")
-                if self._stop.wait(FIRST_DELAY):
-                    return None
-        if prepared.letters and not self._until_done(lambda: self._kept(path, prepared)):
-            return None
-        return _Ready(path, data, prepared.counts, damage)
+                log.exception("a portion of a segment cannot be prepared")
+                problem = f"cannot be prepared: {error!r}"
+            if self._stop.wait(FIRST_DELAY):
+                return None
+        return problem
 
-    def _kept(self, path: Path, prepared: Prepared) -> bool:
-        dead_letter.keep(self._folders.dead_letter, int(path.stem), prepared.letters)
-        return True
+    def _keeping(self, path: Path, portion: int, prepared: Prepared) -> Callable[[], bool]:
+        def work() -> bool:
+            dead_letter.keep(self._folders.dead_letter, f"{path.stem}-{portion:03d}", prepared.letters)
+            return True
 
-    def _hand_over(self, ready: _Ready | None) -> None:
-        while ready is not None and not self._stop.is_set():
+        return work
+
+    def _hand_over(self, ready: _Ready) -> None:
+        while not self._stop.is_set():
             try:
                 self._queue.put(ready, timeout=POLL_SECONDS)
             except Full:
@@ -150,13 +177,15 @@ class Worker:
             self._stop.set()
 
     def store(self, ready: _Ready) -> None:
-        """Insert, settle, remove; each step may be done again after a crash."""
+        """Insert a portion; after the last one settle and remove the segment. Each step may be done again."""
         refusal = self._inserted(ready) if ready.data else ""
         if refusal is None:
             return
-        if refusal:
-            ready = _Ready(ready.path, b"", tuple(map(_all_dead, ready.counts)), refusal)
-        self._until_done(lambda: self._settled(ready))
+        self._counts += tuple(map(_all_dead, ready.counts)) if refusal else ready.counts
+        self._poison = self._poison or refusal or ready.poison
+        if ready.last:
+            self._until_done(lambda: self._settled(ready))
+            self._counts, self._poison = (), ""
 
     def _inserted(self, ready: _Ready) -> str | None:
         """Give "" when stored, the refusal when the store will not have the content, None when told to stop."""
@@ -172,15 +201,15 @@ class Worker:
         return refusal
 
     def _insert(self, ready: _Ready) -> bool:
-        self._links.insert(ready.data, int(ready.path.stem))
+        self._links.insert(ready.data, f"{ready.segment}/{ready.portion}")
         return True
 
     def _settled(self, ready: _Ready) -> bool:
-        self._links.settle(int(ready.path.stem), ready.counts)
-        if ready.poison:
-            dead_letter.set_aside(self._folders.dead_letter, ready.path, ready.poison)
+        self._links.settle(ready.segment, self._counts)
+        if self._poison:
+            dead_letter.set_aside(self._folders.dead_letter, ready.path, self._poison)
         else:
-            ready.path.unlink()
+            ready.path.unlink(missing_ok=True)
         return True
 
     def _until_done(self, work: Callable[[], T]) -> T | None:
