@@ -65,7 +65,7 @@ def _fetch_ca(server: str) -> str:
             warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
             return transport.ca()
     except RefusedError as error:
-        raise UnreachableError(f"{server} is no Central Node's ingest port: {error}") from error
+        raise UnreachableError(f"{server} is no Central Node's ingest port (it answered {error.status})") from error
     finally:
         transport.close()
 
