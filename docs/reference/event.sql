@@ -138,6 +138,7 @@ CREATE TABLE IF NOT EXISTS event (
     `session.id` LowCardinality(Nullable(String)),
     `session.logon_id` LowCardinality(Nullable(String)),
     `session.remote_host` Nullable(String),
+    `session.remote_source` LowCardinality(Nullable(String)),
     `session.start` Nullable(DateTime64(6, 'UTC')) CODEC(Delta, ZSTD(1)),
     `session.state` LowCardinality(Nullable(String)),
     `session.tty` LowCardinality(Nullable(String)),
@@ -249,4 +250,4 @@ CREATE TABLE IF NOT EXISTS event (
 ) ENGINE = MergeTree
 PARTITION BY (`tenant`, toDate(`event.time`))
 ORDER BY (`tenant`, `host.id`, `event.time`)
-SETTINGS min_bytes_for_wide_part = 134217728, fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000, share_nested_offsets = 0, string_serialization_version = 'single_stream', auto_statistics_types = ''
+SETTINGS min_bytes_for_wide_part = 134217728, fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000, merge_selector_base = 10, share_nested_offsets = 0, string_serialization_version = 'single_stream', auto_statistics_types = ''

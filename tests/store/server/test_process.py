@@ -68,6 +68,7 @@ def test_errors_carry_their_code(client: Any) -> None:
         ("SELECT nothing_of_this_name", 47),
         ("SELEC 1", 497),
         ("SELECT * FROM absent", 60),
+        ("INSERT INTO absent FORMAT DataFrame", 73),
         ("SELECT * FROM file('/etc/passwd')", 497),
         (ENDLESS + " SETTINGS max_execution_time = 0.2", 159),
     ):

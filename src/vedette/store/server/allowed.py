@@ -22,6 +22,13 @@ ENGINES = frozenset(
 ) | {"memory", "null", "distributed", "materializedview", "atomic"}
 """Table and database engines (lower case) that a CREATE may name."""
 
+FORMATS = _words("""
+    Native RowBinary ArrowStream Arrow Parquet Values Null Vertical Pretty PrettyCompact
+    JSON JSONCompact JSONEachRow JSONCompactEachRow CSV CSVWithNames TSV TSVWithNames TSVRaw
+    TabSeparated TabSeparatedWithNames TabSeparatedWithNamesAndTypes TabSeparatedRaw
+""")
+"""Formats of data and results. The engine's binding knows others that make Python objects, or read templates."""
+
 QUERY_SETTINGS = _words("""
     max_execution_time max_result_rows max_result_bytes result_overflow_mode max_rows_to_read max_bytes_to_read
     read_overflow_mode timeout_overflow_mode max_threads max_block_size max_memory_usage readonly limit offset

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any, TypeVar
 
 from vedette.runtime.errors import AccessDenied, StoreError
+from vedette.store.server import allowed
 from vedette.store.server.engine import DATABASE, STREAMED_FORMATS, Engine, EngineError, Lane
 from vedette.store.server.guard import READS, Statement, Verb, check
 from vedette.store.server.request import BODY_LIMIT, Request, password, read
@@ -27,7 +28,7 @@ WAITING_LIMIT = 64
 
 # ClickHouse numbers (src/Common/ErrorCodes.cpp) -> HTTP status, as its own HTTPHandler maps them.
 _STATUS = {
-    **dict.fromkeys((6, 27, 38, 41, 43, 46, 47, 53, 62, 115, 117, 456, 457, 36, 42, 70, 72), 400),
+    **dict.fromkeys((6, 27, 38, 41, 43, 46, 47, 53, 62, 115, 117, 456, 457, 36, 42, 70, 72, 73), 400),
     **dict.fromkeys((60, 81, 16), 404),
     **dict.fromkeys((164, 291, 392, 497), 403),
     516: 401,
@@ -119,6 +120,9 @@ class Application:
             statement = check(request.statement, self._engine.table_functions)
         except AccessDenied as error:
             raise Refusal(DENIED, f"Code: {DENIED}. DB::Exception: {error}. (ACCESS_DENIED)") from error
+        form = statement.format or request.format
+        if form not in allowed.FORMATS:
+            raise Refusal(73, f"Code: 73. DB::Exception: Unknown format {form[:60]}. (UNKNOWN_FORMAT)")
         if request.settings.get("readonly", "0") != "0" and statement.verb not in READS:
             raise Refusal(164, "Code: 164. DB::Exception: the query is readonly but would change data. (READONLY)")
         return statement
