@@ -40,6 +40,7 @@ export interface Common {
   readonly "session.id"?: string | null;
   readonly "session.logon_id"?: string | null;
   readonly "session.remote_host"?: string | null;
+  readonly "session.remote_source"?: string | null;
   readonly "session.start"?: number | null;
   readonly "session.state"?: string | null;
   readonly "session.tty"?: string | null;
@@ -872,6 +873,7 @@ export const FIELDS: Readonly<Record<string, FieldInfo>> = {
   "session.id": { kind: "text", description: "Session id of the operating system", searchable: true },
   "session.logon_id": { kind: "text", description: "Windows logon id", searchable: true },
   "session.remote_host": { kind: "text", description: "Host from which the user logged in remotely", searchable: true },
+  "session.remote_source": { kind: "text", description: "Who told of the remote host: audit, logind, utmp, journald, or environment (which the user can forge)", searchable: true },
   "session.start": { kind: "time", description: "Start of the session", searchable: true },
   "session.state": { kind: "text", description: "active, disconnected, closed", searchable: true },
   "session.tty": { kind: "text", description: "Terminal", searchable: true },

@@ -79,6 +79,10 @@ class Session(Entity, frozen=True, kw_only=True):
     type: Annotated[Word | None, doc("local, remote, service, scheduled, graphical")] = None
     user: Annotated[Word | None, doc("User of the session")] = None
     remote_host: Annotated[Text | None, doc("Host from which the user logged in remotely")] = None
+    remote_source: Annotated[
+        Word | None,
+        doc("Who told of the remote host: audit, logind, utmp, journald, or environment (which the user can forge)"),
+    ] = None
     tty: Annotated[Word | None, doc("Terminal")] = None
     start: Annotated[Micros | None, doc("Start of the session")] = None
     end: Annotated[Micros | None, doc("End of the session")] = None

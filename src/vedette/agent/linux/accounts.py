@@ -4,6 +4,9 @@ import grp
 import pwd
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
+from vedette.agent.linux.logins import Logins
 from vedette.probes.records import NO_ID
 from vedette.runtime.clock import MINUTE, Clock, now
 from vedette.schema.entities import Identity, Session, User
@@ -39,7 +42,9 @@ class Accounts:
         *,
         user: Callable[[int], tuple[str | None, int | None]] = _user,
         group: Callable[[int], str | None] = _group,
+        logins: Logins | None = None,
     ) -> None:
+        self._logins, self._logins_version = logins, 0
         self._clock, self._ask_user, self._ask_group = clock, user, group
         self._users: dict[Ids, User] = {}
         self._sessions: dict[tuple[int, int, str, str], Session | None] = {}
@@ -57,7 +62,7 @@ class Accounts:
         user = User(
             name=self.user_name(euid),
             id=str(euid),
-            login=None if login == NO_ID else self._identity(login, self._primary_group(login)),
+            login=None if login == NO_ID else self.identity(login),
             real=self._identity(uid, gid),
             effective=self._identity(euid, egid),
         )
@@ -67,8 +72,11 @@ class Accounts:
     def session(self, number: int, login: int, tty: str, remote: str) -> Session | None:
         """Give the session with audit number `number`; None when nothing is known of it.
 
-        `remote` is the address of SSH_CONNECTION, which the user can forge: PAM's records are better.
+        `remote` is the address of SSH_CONNECTION, which the user can forge: what is known of the login goes before.
         """
+        if self._logins is not None and self._logins_version != self._logins.version:
+            self._logins_version = self._logins.version
+            self._sessions.clear()
         key = (number, login, tty, remote)
         if key not in self._sessions:
             if len(self._sessions) >= KEPT:
@@ -79,13 +87,21 @@ class Accounts:
 
     def _session(self, key: tuple[int, int, str, str]) -> Session:
         number, login, tty, remote = key
+        known = None if self._logins is None else self._logins.session(number)
+        if known is not None and (known.remote_host or not remote):
+            return known if known.tty or not tty else replace(known, tty=tty)
         return Session(
             id=None if number == NO_ID else str(number),
             type="remote" if remote else None,
             user=None if login == NO_ID else self.user_name(login),
             remote_host=remote or None,
+            remote_source="environment" if remote else None,
             tty=tty or None,
         )
+
+    def identity(self, uid: int) -> Identity:
+        """Give a user with the primary group."""
+        return self._identity(uid, self._primary_group(uid))
 
     def user_name(self, uid: int) -> str | None:
         """Give the name of a user; None when no directory knows it."""

@@ -18,10 +18,16 @@ class _Signature(NamedTuple):
 
 
 @cache
-def _signatures() -> tuple[_Signature, ...]:
+def _signatures() -> tuple[dict[int, list[_Signature]], list[_Signature]]:
+    """Those at the beginning by their first byte, and the others."""
     table = resources.files(__package__).joinpath("content.tsv").read_text(encoding="ascii")
     rows = (line.split("\t") for line in table.splitlines() if line and not line.startswith("#"))
-    return tuple(_Signature(int(offset), bytes.fromhex(magic), name) for offset, magic, name in rows)
+    all_of_them = [_Signature(int(offset), bytes.fromhex(magic), name) for offset, magic, name in rows]
+    first: dict[int, list[_Signature]] = {}
+    for signature in all_of_them:
+        if signature.offset == 0:
+            first.setdefault(signature.magic[0], []).append(signature)
+    return first, [signature for signature in all_of_them if signature.offset]
 
 
 def content_kind(head: bytes) -> str:
@@ -34,7 +40,8 @@ def content_kind(head: bytes) -> str:
         words = head[2:].split(b"\n", 1)[0].split()
         program = words[0][:100].decode("ascii", "replace") if words else ""
         return f"script text {program}".rstrip()
-    for signature in _signatures():
+    at_beginning, further = _signatures()
+    for signature in (*at_beginning.get(head[0], ()), *further):
         if head.startswith(signature.magic, signature.offset):
             return signature.name
     return "text" if _is_text(head) else "data"

@@ -4,15 +4,30 @@ import os
 import platform
 import socket
 
+from vedette.agent.core.source import Source
+from vedette.agent.linux.accounts import Accounts
+from vedette.agent.linux.acting import ActingProcesses
 from vedette.agent.linux.addresses import addresses
+from vedette.agent.linux.log_events import LogEvents
+from vedette.agent.linux.logins import Logins
+from vedette.agent.linux.sources.audit import AuditSource
 from vedette.agent.linux.sources.kernel import KernelSource
+from vedette.agent.linux.sources.sessions import SessionsSource
+from vedette.agent.linux.sources.shared import Shared
 from vedette.schema.entities import Host, Os
 from vedette.schema.policies import Settings
 
 
-def sources(host_id: str, settings: Settings) -> list[KernelSource]:
+def sources(host_id: str, settings: Settings) -> list[Source]:
     """Give the sources of this system; each says itself whether it can run."""
-    return [KernelSource(host_id, settings)]
+    accounts = Accounts()
+    shared = Shared(Logins(name_of=accounts.user_name), ActingProcesses())
+    logs = LogEvents(accounts, shared.logins, shared.acting)
+    return [
+        KernelSource(host_id, settings, shared),
+        AuditSource(logs, shared.logins, shared.acting.expire),
+        SessionsSource(shared.logins, Accounts()),
+    ]
 
 
 def facts() -> tuple[Host, Os]:

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from vedette.agent.linux.accounts import Ids
-from vedette.agent.linux.kernel_time import KernelTime, ticks
+from vedette.agent.linux.kernel_time import TICK, KernelTime, ticks
 from vedette.probes.records import NO_ID
 from vedette.schema.entities import File, FileIdentity, Parent, Process, Session
 from vedette.schema.identity import process_entity_id
@@ -159,20 +159,26 @@ class Processes:
 
     def get(self, pid: int, start: int) -> Life | None:
         """Give the life with this PID that started then."""
-        return self._lives.get((pid, ticks(start)))
+        return self._lives.get((pid, start // TICK))
 
     def running(self, pid: int) -> Life | None:
         """Give the life that has this PID now."""
         return self._running.get(pid)
 
+    def at(self, pid: int, time: int) -> Life | None:
+        """Give the life that had this PID at `time` (nanoseconds since boot), as far as it is remembered."""
+        life = self._running.get(pid)
+        if life is not None and life.start <= time:
+            return life
+        return next((ended for ended in reversed(self._ended) if ended.pid == pid and ended.start <= time), None)
+
     def add(self, pid: int, start: int, parent: Image | None) -> Life:
         """Begin a life; its PID must not be in use any more."""
-        begun = ticks(start)
-        life = Life(pid, start, process_entity_id(self._host, self._boot, pid, begun), parent)
+        life = Life(pid, start, process_entity_id(self._host, self._boot, pid, ticks(start)), parent)
         former = self._running.get(pid)
         if former is not None:
             self.end(former, start)  # its exit was lost
-        self._lives[pid, begun] = self._running[pid] = life
+        self._lives[pid, start // TICK] = self._running[pid] = life
         if len(self._lives) > MOST:
             self._forget_oldest()
         return life
@@ -198,8 +204,9 @@ class Processes:
         return self._clock.micros(life.started)
 
     def _drop(self, life: Life) -> None:
-        if self._lives.get((life.pid, life.start)) is life:
-            del self._lives[life.pid, life.start]
+        key = (life.pid, life.start // TICK)
+        if self._lives.get(key) is life:
+            del self._lives[key]
 
     def _forget_oldest(self) -> None:
         if self._ended:

@@ -6,29 +6,44 @@ from pathlib import Path
 
 from vedette.agent.linux import inventory
 from vedette.agent.linux.accounts import Accounts
+from vedette.agent.linux.acting import ActingProcesses
 from vedette.agent.linux.containers import Containers
 from vedette.agent.linux.environment import Environments
 from vedette.agent.linux.files import Files, Names
 from vedette.agent.linux.hashing import Hasher
 from vedette.agent.linux.kernel_time import KernelTime
+from vedette.agent.linux.logins import Logins
 from vedette.agent.linux.lookups import Lookups
-from vedette.agent.linux.processes import Processes
+from vedette.agent.linux.processes import Image, Life, Processes
 from vedette.agent.linux.sources.file_events import FileEvents
 from vedette.agent.linux.sources.model import Model
 from vedette.agent.linux.sources.module_events import ModuleEvents
 from vedette.agent.linux.sources.network_events import NetworkEvents
 from vedette.agent.linux.sources.process_events import ProcessEvents
+from vedette.agent.linux.sources.shared import Shared
 from vedette.probes import records
 from vedette.probes.ring import Chunk
 from vedette.schema.events.base import Event
+from vedette.schema.fields import Micros
 from vedette.schema.policies import Settings
+
+COARSE = 20_000_000
+"""Nanoseconds by which the time of a log record may be behind: the kernel cuts it to its tick."""
 
 
 class Decoder:
     """Makes events of records. One thread uses it."""
 
-    def __init__(self, host_id: str, settings: Settings, emit: Callable[[Event], None], hasher: Hasher) -> None:
-        accounts, clock = Accounts(), KernelTime()
+    def __init__(
+        self,
+        host_id: str,
+        settings: Settings,
+        emit: Callable[[Event], None],
+        hasher: Hasher,
+        shared: Shared | None = None,
+    ) -> None:
+        self._shared = shared or Shared(Logins(), ActingProcesses())
+        accounts, clock = Accounts(logins=self._shared.logins), KernelTime()
         self._clock, self._hasher, self._lookups = clock, hasher, Lookups(hasher)
         self.malformed = 0
         model = Model(
@@ -87,6 +102,7 @@ class Decoder:
         self._processes.tick(now)
         self._lookups.submit()
         self._lookups.poll(now)
+        self._shared.acting.serve(self._acted)
         # An answer may have led to another question.
         self._lookups.submit()
 
@@ -95,6 +111,9 @@ class Decoder:
         far = 1 << 62
         self._files.tick(far)
         self._lookups.poll(far)
+
+    def _acted(self, pid: int, at: Micros, look: bool) -> tuple[Life, Image] | None:  # noqa: FBT001 - see `Find`
+        return self._processes.acted(pid, self._clock.since_boot(at * 1000) + COARSE, look=look)
 
     def is_waiting(self) -> bool:
         """Whether an answer of the hasher is awaited."""

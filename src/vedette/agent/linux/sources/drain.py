@@ -10,7 +10,7 @@ from vedette.probes.ring import Chunk, Ring
 
 QUEUE_BYTES = 16 << 20
 """Raw records between the two threads; beyond that file records are dropped, beyond twice that all are."""
-PAUSE = 0.03
+PAUSE = 0.05
 """Seconds between two looks into the rings of a busy host: a ring holds much more than comes in that time."""
 _MUCH = 1 << 20
 """Bytes after which the rings are looked into again at once."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from vedette.agent.linux.hashing import Hasher
 from vedette.agent.linux.sources.decoder import Decoder
 from vedette.agent.linux.sources.drain import IDLE, PAUSE, Drain
+from vedette.agent.linux.sources.shared import Shared
 from vedette.probes import records
 from vedette.probes.libbpf import libbpf
 from vedette.probes.loader import Probes, read_object
@@ -53,8 +54,8 @@ class KernelSource:
 
     name = "kernel"
 
-    def __init__(self, host_id: str, settings: Settings) -> None:
-        self._host_id, self._settings = host_id, settings
+    def __init__(self, host_id: str, settings: Settings, shared: Shared | None = None) -> None:
+        self._host_id, self._settings, self._shared = host_id, settings, shared
         self._probes: Probes | None = None
         self._drain: Drain | None = None
         self._decoder: Decoder | None = None
@@ -81,7 +82,7 @@ class KernelSource:
         with ExitStack() as cleanup:
             hasher = Hasher(largest=self._settings.hash_max_bytes)
             cleanup.callback(hasher.stop)
-            decoder = self._decoder = Decoder(self._host_id, self._settings, emit, hasher)
+            decoder = self._decoder = Decoder(self._host_id, self._settings, emit, hasher, self._shared)
             # Once before and once after the probes are attached, so that no start falls between.
             decoder.take_inventory()
             drain = self._drain = self._attach(cleanup)

@@ -108,6 +108,18 @@ class ProcessEvents:
             self.report(life)
         return life
 
+    def acted(self, pid: int, time: int, *, look: bool) -> tuple[Life, Image] | None:
+        """Give who had this PID at `time` and what ran in it, its start reported; `look`: /proc may be asked too."""
+        life = self._model.processes.at(pid, time)
+        if life is None and look:
+            found = self._look(pid)
+            life = self.adopt(found) if found is not None and found.start <= time else None
+        if life is None:
+            return None
+        if not life.seen:
+            self.report(life)
+        return life, self.image_of(life, time)
+
     def image_of(self, life: Life, time: int) -> Image:
         """Give the program that ran in a life at `time`; a forked process runs that of its parent."""
         image = life.image_at(time)

@@ -1,0 +1,141 @@
+"""Records of the kernel's audit system: logins, authentications, commands of sudo, changes of accounts, denials.
+
+Reads the multicast group `AUDIT_NLGRP_READLOG` beside whatever audit daemon the host has; sets no rules. Lost records
+are counted by the gaps in their serial numbers. What a login is made of always passes; other records (an operator's
+own rules can make thousands a second) are held to an allowance, and what is over it is counted.
+"""
+
+import os
+import select
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from vedette.agent.linux.allowance import Allowance
+from vedette.agent.linux.audit_netlink import AuditSocket, AuditStatus, audit_status, refusal
+from vedette.agent.linux.log_events import LogEvents
+from vedette.agent.linux.logins import Logins
+from vedette.normalise.audit import Assembler, AuditEvent, parse
+from vedette.normalise.audit_event import log_record
+from vedette.runtime.clock import SECOND, now
+from vedette.schema.events.base import Event
+
+RATE, BURST = 100.0, 2000.0
+"""Records a second, and at once, that are not about logins and accounts."""
+IDLE: Final = 1.0
+UNFINISHED: Final = 1 * SECOND
+"""An event whose end does not come is sent after this time."""
+STATUS_EVERY: Final = 30.0
+ROUND: Final = 256
+"""Records read before the clock is looked at."""
+_REPEATED: Final = frozenset(("REPLACE", "PROCTITLE", "EOE"))
+
+
+class AuditSource:
+    """The source `audit`."""
+
+    name = "audit"
+
+    def __init__(self, events: LogEvents, logins: Logins, expire: Callable[[], None]) -> None:
+        self._events, self._logins, self._expire = events, logins, expire
+        self._allowance = Allowance(RATE, BURST)
+        self._assembler = Assembler()
+        self._serial = 0
+        self.received = self.malformed = self.lost = self.throttled = self.own = 0
+        self._state: AuditStatus | None = None
+
+    def supported(self) -> str:
+        """Give "" when it can run here, else why not."""
+        return refusal()
+
+    def run(self, emit: Callable[[Event], None], stop: threading.Event) -> None:
+        """Observe until `stop` is set. Raises ProbeError when the kernel refuses."""
+        self._assembler, self._serial = Assembler(), 0
+        self.received = self.malformed = self.lost = self.throttled = self.own = 0
+        opened = AuditSocket()
+        try:
+            self._observe(opened, emit, stop)
+        finally:
+            opened.close()
+
+    def _observe(self, opened: AuditSocket, emit: Callable[[Event], None], stop: threading.Event) -> None:
+        poll = select.poll()
+        poll.register(opened, select.POLLIN)
+        look_again = 0.0
+        while not stop.is_set():
+            if time.monotonic() >= look_again:
+                self._state, look_again = audit_status(), time.monotonic() + STATUS_EVERY
+            poll.poll(IDLE * 1000)
+            self._read(opened, emit)
+            for event in self._assembler.flush(now() - UNFINISHED):
+                self._take(event, emit)
+            self._expire()
+
+    def _read(self, opened: AuditSocket, emit: Callable[[Event], None]) -> None:
+        overrun = False
+        for _ in range(ROUND):
+            try:
+                received = opened.receive()
+            except BufferError:
+                overrun = True
+                continue
+            if received is None:
+                return
+            overrun = self._record(*received, overrun=overrun, emit=emit)
+
+    def _record(self, number: int, text: str, *, overrun: bool, emit: Callable[[Event], None]) -> bool:
+        """Take one record; gives whether a loss has yet to be counted."""
+        record = parse(number, text)
+        if record is None:
+            self.malformed += 1
+            return overrun
+        self.received += 1
+        if overrun and self._serial:
+            self.lost += max(1, record.serial - self._serial - 1)
+        self._serial = max(self._serial, record.serial)
+        for event in self._assembler.add(record):
+            self._take(event, emit)
+        return False
+
+    def _take(self, event: AuditEvent, emit: Callable[[Event], None]) -> None:
+        main = event.main
+        if main.type in _REPEATED:
+            return
+        record = log_record(event)
+        # What the agent itself or its children do is no news, and would make more of itself.
+        fields = {name: value for one in event.records for name, value in one.fields.items()}
+        if str(os.getpid()) in {fields.get("pid"), fields.get("ppid")}:
+            self.own += 1
+            return
+        self._logins.of_audit(record)
+        if not _is_login(main.number) and not self._allowance.take():
+            self.throttled += 1
+            return
+        self._events.report(record, emit)
+
+    def drops(self) -> dict[str, int]:
+        """Event type -> lost since `run` began: overruns, and what was over the allowance."""
+        count = self.lost + self.throttled
+        return {"os_log": count} if count else {}
+
+    def status(self) -> dict[str, object]:
+        """Whether the kernel audits at all, who else reads, and counts."""
+        state = self._state
+        return {
+            "mode": "unknown" if state is None else "multicast" if state.enabled else "off",
+            "audit_daemon": None if state is None else state.daemon,
+            "note": ""
+            if state is None or state.enabled
+            else "auditing is off in the kernel; `auditctl -e 1` starts it",
+            "received": self.received,
+            "lost": self.lost,
+            "throttled": self.throttled,
+            "own": self.own,
+            "malformed": self.malformed,
+        }
+
+
+def _is_login(number: int) -> bool:
+    """Whether a record comes from a login program or tells of an account."""
+    return number == 1006 or 1100 <= number < 1200 or 2100 <= number < 2300

@@ -1,0 +1,1 @@
+"""Records of others (audit, journal, utmp, logind ...) -> our events. Pure: values in, values out."""
