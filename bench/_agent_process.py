@@ -29,11 +29,17 @@ def show(number: Number, how: str, *, peer: str) -> None:
 
 
 class BareAgent:
-    """The agent of `_agent_runner.py` in a process of its own."""
+    """The agent of `_agent_runner.py` in a process of its own; `folder` is where the workload's files are."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, str(HERE / "_agent_runner.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, str(HERE / "_agent_runner.py"), self._folder],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         self.settled()
         return self

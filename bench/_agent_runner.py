@@ -12,7 +12,10 @@ import sys
 import threading
 import time
 from collections import Counter
+from typing import Any
 
+from vedette.agent.linux import hashing
+from vedette.agent.linux.examine import Content, Question, examine
 from vedette.agent.linux.sources.kernel import KernelSource
 from vedette.schema.events.base import Event
 from vedette.schema.policies import Settings
@@ -54,9 +57,26 @@ class Sink:
             self.counts.update(tag_of(type(event)) for event in taken)
 
 
+class ForeignHashing:
+    """CPU seconds spent on files of other programs: a shared host must not spoil what is measured."""
+
+    def __init__(self, folder: str) -> None:
+        self.seconds = 0.0
+        self._own = folder.encode()
+        hashing.examine = self  # type: ignore[attr-defined] # where the hasher finds it
+
+    def __call__(self, question: Question, **others: Any) -> Content:
+        """Examine, and note the time if it is not for the benchmark."""
+        began = time.thread_time()
+        content = examine(question, **others)
+        if not question.paths[0].startswith(self._own):
+            self.seconds += time.thread_time() - began
+        return content
+
+
 def main() -> None:
     """Run the source, answer questions."""
-    sink, stop = Sink(), threading.Event()
+    sink, stop, foreign = Sink(), threading.Event(), ForeignHashing(sys.argv[1])
     source = KernelSource("0" * 32, Settings())
     threads = [
         threading.Thread(target=source.run, args=(sink.emit, stop), name="decode"),
@@ -71,7 +91,8 @@ def main() -> None:
             break
         status = source.status()
         answer = {
-            "cpu": time.process_time(),
+            "cpu": time.process_time() - foreign.seconds,
+            "foreign": foreign.seconds,
             "events": dict(sink.counts),
             "waiting": len(sink.waiting),
             "wire_bytes": sink.bytes,

@@ -18,9 +18,12 @@ extern char **environ;
 /* posix_spawn uses vfork semantics; a plain fork is what shells do. */
 static void run(char *program)
 {
-	char *arguments[] = {program, "--some-option=value", "arg", 0};
+	char *arguments[] = {program, "--version", "argument", 0};
 	pid_t pid = fork();
 	if (pid == 0) {
+		int nowhere = open("/dev/null", O_WRONLY);
+		dup2(nowhere, 1);
+		dup2(nowhere, 2);
 		execve(program, arguments, environ);
 		_exit(127);
 	}

@@ -21,7 +21,7 @@ RECORDS_PER_FILE, WANTED_RATE = 3, 50_000
 def main() -> None:
     """Run the storm and count."""
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # so that the disk does not set the pace
-    with tempfile.TemporaryDirectory(dir=memory) as folder, BareAgent() as agent:
+    with tempfile.TemporaryDirectory(dir=memory) as folder, BareAgent(folder) as agent:
         storm = build_workload(Path(folder))
         mark = Path(folder, "marked-true")
         mark.write_bytes(Path("/bin/true").read_bytes())

@@ -41,7 +41,7 @@ def content_kind(head: bytes) -> str:
         program = words[0][:100].decode("ascii", "replace") if words else ""
         return f"script text {program}".rstrip()
     at_beginning, further = _signatures()
-    for signature in (*at_beginning.get(head[0], ()), *further):
+    for signature in [*at_beginning.get(head[0], []), *further]:
         if head.startswith(signature.magic, signature.offset):
             return signature.name
     return "text" if _is_text(head) else "data"

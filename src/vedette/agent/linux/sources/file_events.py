@@ -27,6 +27,7 @@ from vedette.probes.records import (
     UNLINK,
     Acted,
     FileAct,
+    Inode,
     PathAct,
     joined_path,
     walked_path,
@@ -57,11 +58,11 @@ class Creation(msgspec.Struct, gc=False):
 class Wanted(msgspec.Struct, gc=False):
     """A file that is to be looked at; it may get another name, or vanish, meanwhile."""
 
+    record: FileAct
     path: str
     answers: list[Answer]
-    opened: bytes
-    version: Version
-    modified: int
+    opened: bytes = b""
+    """Where it is, if not where the record says."""
     ticket: Ticket | None = None
     moved: bytes = b""
     """Where it can be found now, after it was looked for under its old name."""
@@ -91,27 +92,39 @@ class FileEvents:
         former = self._open.get(key)
         if former is not None:
             del self._open[key]
-            self._emit_creation(former, OPEN, former.record)
+            self._give_up(former)
         self._open[key] = creation
 
     def close(self, record: FileAct) -> None:
         """Report a creation whose file is written, or a write to a file that existed."""
-        inode = record.inode
-        creation = self._open.get((inode.device, inode.number))
         if not record.flags & LAST:
             return  # somebody else has it open, a mapping perhaps: the deadline decides
-        if creation is not None:
-            del self._open[inode.device, inode.number]
-            self._created(creation, record)
-        elif inode.links:
-            self._wrote(record)
+        inode = record.inode
+        creation = self._open.pop((inode.device, inode.number), None)
+        if creation is None:
+            if inode.links:
+                self._wrote(record)
+            return
+        folder, name = self._names(creation.record)
+        if self._is_excluded(folder, name):
+            return
+        if not inode.links:
+            self._emit_creation(creation, folder, name, DELETED, record.inode)
+            return
+        wanted = Wanted(
+            record,
+            full_path(folder, name) if record.path == creation.record.path else full_path(*self._names(record)),
+            [lambda content: self._emit_creation(creation, folder, name, content, inode)],
+        )
+        self._wanted[wanted.path] = wanted
+        self._new.append(wanted)
 
     def attributes(self, record: FileAct) -> None:
         """Report a change of mode or owner through a descriptor; that of a file being made belongs to its making."""
         inode = record.inode
         if (inode.device, inode.number) in self._open:
             return
-        folder, name = self._model.names.of_walk(record.path, cut=bool(record.flags & PATH_CUT))
+        folder, name = self._names(record)
         content = Content(
             size=inode.size,
             created=None,
@@ -135,7 +148,7 @@ class FileEvents:
             late.append(creation)
         for creation in late:
             del self._open[creation.record.inode.device, creation.record.inode.number]
-            self._emit_creation(creation, OPEN, creation.record)
+            self._give_up(creation)
 
     # ------------------------------------------------------------------------------------------ names
 
@@ -205,18 +218,17 @@ class FileEvents:
         life = self._processes.acting(record)
         return self._processes.image_of(life, record.time), life.session
 
-    def _created(self, creation: Creation, closed: FileAct) -> None:
-        if closed.inode.links:
-            self._content(closed, lambda content: self._emit_creation(creation, content, closed))
-        else:
-            self._emit_creation(creation, DELETED, closed)
+    def _names(self, record: FileAct) -> tuple[str, str]:
+        return self._model.names.of_walk(record.path, cut=bool(record.flags & PATH_CUT))
 
-    def _emit_creation(self, creation: Creation, content: Content, closed: FileAct) -> None:
+    def _give_up(self, creation: Creation) -> None:
+        folder, name = self._names(creation.record)
+        if not self._is_excluded(folder, name):
+            self._emit_creation(creation, folder, name, OPEN, creation.record.inode)
+
+    def _emit_creation(self, creation: Creation, folder: str, name: str, content: Content, inode: Inode) -> None:
         model, record = self._model, creation.record
-        folder, name = model.names.of_walk(record.path, cut=bool(record.flags & PATH_CUT))
-        if self._is_excluded(folder, name):
-            return
-        file = model.files.of_content(folder, name, content, closed.inode)
+        file = model.files.of_content(folder, name, content, inode)
         time, user = model.clock.micros(record.time), model.accounts.user(record.ids)
         process = creation.image.process
         if process is not None:
@@ -238,7 +250,7 @@ class FileEvents:
 
     def _wrote(self, record: FileAct) -> None:
         inode, model = record.inode, self._model
-        folder, name = model.names.of_walk(record.path, cut=bool(record.flags & PATH_CUT))
+        folder, name = self._names(record)
         if self._is_excluded(folder, name):
             return
         version, key = version_of(inode), (inode.device, inode.number)
@@ -250,16 +262,13 @@ class FileEvents:
 
     def _content(self, record: FileAct, answer: Callable[[Content], None]) -> None:
         """Have `answer` called with the content of an open file."""
-        model, version = self._model, version_of(record.inode)
-        path = full_path(*model.names.of_walk(record.path, cut=bool(record.flags & PATH_CUT)))
-        known = model.lookups.known(version)
+        path = full_path(*self._names(record))
+        known = self._model.lookups.known(version_of(record.inode))
         if known is not None:
             self._learn(path, known)
             answer(known)
             return
-
-        opened = model.reachable(record, walked_path(record.path))
-        wanted = self._wanted[path] = Wanted(path, [answer], opened, version, record.inode.modified)
+        wanted = self._wanted[path] = Wanted(record, path, [answer])
         self._new.append(wanted)
 
     def _ask(self, wanted: Wanted) -> None:
@@ -271,8 +280,10 @@ class FileEvents:
             else:
                 self._settle(wanted, content)
 
-        wanted.ticket = self._model.lookups.ask(
-            (wanted.opened,), answered, version=wanted.version, modified=wanted.modified
+        record, model = wanted.record, self._model
+        opened = wanted.opened or model.reachable(record, walked_path(record.path))
+        wanted.ticket = model.lookups.ask(
+            (opened,), answered, version=version_of(record.inode), modified=record.inode.modified
         )
 
     def _settle(self, wanted: Wanted, content: Content) -> None:

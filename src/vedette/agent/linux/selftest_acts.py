@@ -1,0 +1,71 @@
+"""What a self-test does on Linux: `python -m vedette.agent.linux.selftest_acts MARKER`, harmless and gone after.
+
+The marker is in the command line of this program, so the agent knows everything that it does.
+"""
+
+import contextlib
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from struct import Struct
+from typing import Final
+
+from vedette.agent.core.selftest import Check
+
+CHECKS: Final = (
+    Check(act="start a program", event="process_start", source="kernel"),
+    Check(act="let it end", event="process_stop", source="kernel"),
+    Check(act="load a library", event="module_load", source="kernel"),
+    Check(act="create a file", event="file_create", source="kernel"),
+    Check(act="rename and delete it", event="file_change", source="kernel"),
+    Check(act="listen on loopback", event="port_listen", source="kernel"),
+    Check(act="connect to it", event="network_connect", source="kernel"),
+    Check(act="write an audit record", event="os_log", source="audit"),
+)
+PATIENCE: Final = 30.0
+"""Seconds that one act may take."""
+_NETLINK_AUDIT, _TRUSTED_APP, _REQUEST = 9, 1121, 1
+_HEADER = Struct("=IHHII")
+
+
+def perform(marker: str) -> None:
+    """Do everything in a program of its own, whose command line holds `marker`."""
+    command = [sys.executable, "-B", "-m", __name__, marker]
+    subprocess.run(command, check=True, timeout=PATIENCE, capture_output=True)
+
+
+def act(marker: str) -> None:
+    """Do everything here."""
+    subprocess.run(["/bin/sh", "-c", ":", marker], check=True, timeout=PATIENCE)
+    _files(marker)
+    _network()
+    with contextlib.suppress(OSError):  # no right to it, or no audit in this kernel: then the agent says so
+        _audit_record(marker)
+
+
+def _files(marker: str) -> None:
+    with tempfile.TemporaryDirectory(prefix=marker) as folder:
+        before, after = Path(folder, f"{marker}.txt"), Path(folder, f"{marker}.renamed")
+        before.write_text("a file of the self-test\n", encoding="ascii")
+        before.rename(after)
+        after.unlink()
+
+
+def _network() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname(), timeout=PATIENCE),
+    ):
+        listener.accept()[0].close()
+
+
+def _audit_record(marker: str) -> None:
+    text = f"op=vedette-selftest marker={marker} res=success".encode() + b"\0"
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_AUDIT) as audit:
+        audit.sendto(_HEADER.pack(_HEADER.size + len(text), _TRUSTED_APP, _REQUEST, 1, 0) + text, (0, 0))
+
+
+if __name__ == "__main__":
+    act(sys.argv[1])
