@@ -3,6 +3,7 @@
 import platform as python_platform
 import socket
 import sys
+from pathlib import Path
 from typing import Protocol
 
 from vedette.agent.core.buffer import Facts
@@ -24,7 +25,10 @@ class Platform(Protocol):
 
 
 class LinuxPlatform:
-    """Linux."""
+    """Linux. `data` is where the agent keeps its things; without it there is no scanner."""
+
+    def __init__(self, data: Path | None = None) -> None:
+        self._data = data
 
     def facts(self) -> Facts:
         """Describe the host as it is now."""
@@ -35,9 +39,12 @@ class LinuxPlatform:
 
     def sources(self, host_id: str, settings: Settings) -> list[Source]:
         """Make the sources that may run here."""
+        from vedette.agent.core.scanner.source import Scanner
+        from vedette.agent.linux.objects import open_object
         from vedette.agent.linux.platform import sources
 
-        return list(sources(host_id, settings))
+        scanner = [] if self._data is None else [Scanner(self._data, settings, open_object)]
+        return [*sources(host_id, settings), *scanner]
 
 
 class BarePlatform:
@@ -55,6 +62,6 @@ class BarePlatform:
         return []
 
 
-def this_platform() -> Platform:
-    """Give the platform that we run on."""
-    return LinuxPlatform() if sys.platform == "linux" else BarePlatform()
+def this_platform(data: Path | None = None) -> Platform:
+    """Give the platform that we run on; `data`: the agent's data directory."""
+    return LinuxPlatform(data) if sys.platform == "linux" else BarePlatform()

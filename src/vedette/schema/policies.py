@@ -34,6 +34,14 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=False):
     keep_environment: bool = True
     hash_max_bytes: Annotated[int, Meta(ge=0, description="files above this size are not hashed")] = 64 << 20
     exclude_paths: tuple[str, ...] = ()
+    scan_on_exec: Annotated[bool, Meta(description="programs and modules are scanned when they are started")] = True
+    scan_on_access: Annotated[bool, Meta(description="files are scanned when they were written")] = True
+    scan_max_bytes: Annotated[int, Meta(ge=0, le=256 << 20, description="files above this size are not scanned")] = (
+        64 << 20
+    )
+    scan_seconds: Annotated[int, Meta(ge=1, le=300, description="that one engine may take for one file")] = 20
+    scan_cpu_percent: Annotated[int, Meta(ge=1, le=100, description="share of one core, over time")] = 25
+    scan_clamd: Annotated[str, Meta(max_length=108, description="socket of a ClamAV daemon; empty: not used")] = ""
 
 
 class SignedSettings(Struct, frozen=True, kw_only=True):

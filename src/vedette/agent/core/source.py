@@ -2,8 +2,8 @@
 
 import logging
 import threading
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -38,6 +38,29 @@ class Source(Protocol):
     def status(self) -> dict[str, object]:
         """Mode, refusals, fill of rings and the like, for people and telemetry."""
         ...
+
+
+@runtime_checkable
+class Observer(Protocol):
+    """A source that looks at what the other ones emit."""
+
+    def observe(self, event: Event) -> None:
+        """Take note of an event, in the thread of its source: quickly, and without raising."""
+        ...
+
+
+def observed(emit: Emit, sources: Iterable[Source]) -> Emit:
+    """Give an `emit` that tells the observers among `sources` of each event, after it was taken."""
+    observers = [source.observe for source in sources if isinstance(source, Observer)]
+    if not observers:
+        return emit
+
+    def emit_and_tell(event: Event) -> None:
+        emit(event)
+        for observe in observers:
+            observe(event)
+
+    return emit_and_tell
 
 
 class SourceState(msgspec.Struct):

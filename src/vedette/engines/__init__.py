@@ -1,0 +1,1 @@
+"""Detection technologies, one package each; they know neither each other nor where events are kept."""

@@ -1,0 +1,1 @@
+"""YARA rules over files and bytes."""
