@@ -14,7 +14,7 @@ from vedette.agent.core.identity import IdentityStore
 from vedette.agent.core.intake import Intake
 from vedette.agent.core.renewal import Renewal
 from vedette.agent.core.settings import SettingsKeeper
-from vedette.agent.core.source import SourceLoop
+from vedette.agent.core.source import SourceLoop, observed
 from vedette.agent.core.status import SourceReport, Status, own_cost, write_status
 from vedette.agent.core.transport import Transport
 from vedette.agent.core.uplink import Uplink
@@ -76,7 +76,8 @@ class Agent:
         self._stop_sources, self._stop = threading.Event(), threading.Event()
         self._wake = threading.Event()
         sources = platform.sources(self._identity.agent, settings)
-        self._loops = [SourceLoop(source, self.intake.emit, self._stop_sources) for source in sources]
+        emit = observed(self.intake.emit, sources)
+        self._loops = [SourceLoop(source, emit, self._stop_sources) for source in sources]
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, then stop in order: sources, what waits, uplink, buffer."""
@@ -232,4 +233,4 @@ class Agent:
 
 def run(data: Path, stop: threading.Event, *, platform: Platform | None = None, clock: Clock = now) -> None:
     """Run the agent whose data is in `data` until `stop` is set."""
-    Agent(data, platform or this_platform(), clock).run(stop)
+    Agent(data, platform or this_platform(data), clock).run(stop)
