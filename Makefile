@@ -52,5 +52,10 @@ bench: setup ## every published number, one JSON line each
 demo: setup ## Central Node, this host's agent and a benign attack-like activity; Ctrl-C ends and removes all
 	@$(BIN)/python -m vedette demo
 
+.build/openssh/.ready: ## (tests) an sshd to log in to on loopback: unpacked here, never installed
+	@mkdir -p .build/openssh/deb && cd .build/openssh/deb && apt-get -qq download openssh-server openssh-client libwrap0 2>&1 | { grep -v unsandboxed || true; }
+	@for package in .build/openssh/deb/*.deb; do dpkg -x $$package .build/openssh; done
+	@test -x .build/openssh/usr/sbin/sshd && touch $@
+
 clean: ## remove what was built
 	rm -rf $(VENV) .build src/vedette/probes/objects

@@ -53,10 +53,10 @@ class Scene:
         self.ended = _micros()
         self.truth |= {
             "host.name": socket.getfqdn(),
-            "program": _digests(self.program),
-            "shell": _digests(Path("/bin/sh").resolve()),
-            "python": _digests(Path(os.path.realpath("/proc/self/exe"))),
-            "document": _digests(self.document),
+            "program": digests(self.program),
+            "shell": digests(Path("/bin/sh").resolve()),
+            "python": digests(Path(os.path.realpath("/proc/self/exe"))),
+            "document": digests(self.document),
         }
 
     def _run_as_others(self) -> None:
@@ -95,7 +95,7 @@ def _micros() -> int:
     return time.time_ns() // 1000
 
 
-def _digests(path: Path) -> dict[str, Any]:
+def digests(path: Path) -> dict[str, Any]:
     data = path.read_bytes()
     return {
         "path": str(path),

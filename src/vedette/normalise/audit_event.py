@@ -19,13 +19,14 @@ _SWITCHES: Final = frozenset(("su", "sudo", "pkexec", "doas", "runuser", "sg", "
 _AUTHENTICATIONS: Final = frozenset(("USER_AUTH", "USER_ACCT", "USER_LOGIN", "USER_START", "USER_CMD", "USER_ERR"))
 
 
-def log_record(event: AuditEvent) -> LogRecord:
-    """Say what an event means."""
+def log_record(event: AuditEvent, here: frozenset[str] = frozenset()) -> LogRecord:
+    """Say what an event means. `here`: names of this host, which login programs give when nobody is remote."""
     main = event.main
     fields = _fields(event)
     executable = _value(fields, "exe")
     program = PurePosixPath(executable).name if executable else _value(fields, "comm")
     remote_ip = _value(fields, "addr")
+    remote = _value(fields, "hostname") or remote_ip
     return LogRecord(
         time=main.time,
         oslog=OsLog(
@@ -35,7 +36,7 @@ def log_record(event: AuditEvent) -> LogRecord:
             unit=_value(fields, "unit") or program,
             message=_message(event),
         ),
-        auth=_auth(main, fields, program or ""),
+        auth=_auth(main, fields, program or "", remote_ip if remote not in here else None),
         pid=_number(fields, "pid"),
         uid=_number(fields, "uid"),
         login_uid=_id(fields, "auid"),
@@ -43,7 +44,7 @@ def log_record(event: AuditEvent) -> LogRecord:
         account=_account(main, fields),
         executable=executable,
         terminal=_terminal(fields),
-        remote=_value(fields, "hostname") or remote_ip,
+        remote=None if remote in here else remote,
         change=_change(main, fields, program or ""),
     )
 
@@ -80,7 +81,7 @@ def _result(main: AuditRecord, fields: dict[str, str]) -> str | None:
     return None if raw is None else _RESULTS.get(raw.strip("'"), raw)
 
 
-def _auth(main: AuditRecord, fields: dict[str, str], program: str) -> Auth | None:
+def _auth(main: AuditRecord, fields: dict[str, str], program: str, remote: str | None) -> Auth | None:
     kind, failed = main.type, _result(main, fields) == "failure"
     subtype = None
     if kind in _AUTHENTICATIONS and failed:
@@ -92,7 +93,6 @@ def _auth(main: AuditRecord, fields: dict[str, str], program: str) -> Auth | Non
     elif kind in _LOGOFF and program not in _SWITCHES:
         subtype = "logoff"
     method = _value(fields, "grantors") or _value(fields, "kind")
-    remote = _value(fields, "addr")
     if subtype is None and remote is None and method is None:
         return None
     return Auth(subtype=subtype, remote_ip=remote, method=method)

@@ -7,6 +7,7 @@ own rules can make thousands a second) are held to an allowance, and what is ove
 
 import os
 import select
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -44,6 +45,7 @@ class AuditSource:
         self._serial = 0
         self.received = self.malformed = self.lost = self.throttled = self.own = 0
         self._state: AuditStatus | None = None
+        self._here: frozenset[str] = frozenset()
 
     def supported(self) -> str:
         """Give "" when it can run here, else why not."""
@@ -65,7 +67,8 @@ class AuditSource:
         look_again = 0.0
         while not stop.is_set():
             if time.monotonic() >= look_again:
-                self._state, look_again = audit_status(), time.monotonic() + STATUS_EVERY
+                self._state, self._here = audit_status(), _names()
+                look_again = time.monotonic() + STATUS_EVERY
             poll.poll(IDLE * 1000)
             self._read(opened, emit)
             for event in self._assembler.flush(now() - UNFINISHED):
@@ -102,7 +105,7 @@ class AuditSource:
         main = event.main
         if main.type in _REPEATED:
             return
-        record = log_record(event)
+        record = log_record(event, self._here)
         # What the agent itself or its children do is no news, and would make more of itself.
         fields = {name: value for one in event.records for name, value in one.fields.items()}
         if str(os.getpid()) in {fields.get("pid"), fields.get("ppid")}:
@@ -134,6 +137,11 @@ class AuditSource:
             "own": self.own,
             "malformed": self.malformed,
         }
+
+
+def _names() -> frozenset[str]:
+    name = socket.gethostname()
+    return frozenset((name, name.partition(".")[0], "localhost"))
 
 
 def _is_login(number: int) -> bool:
