@@ -147,6 +147,7 @@ CREATE TABLE IF NOT EXISTS event (
     `socket.direction` LowCardinality(Nullable(String)),
     `socket.local_ip` LowCardinality(Nullable(String)),
     `socket.local_port` Nullable(UInt16) CODEC(ZSTD(1)),
+    `socket.outcome` LowCardinality(Nullable(String)),
     `socket.protocol` LowCardinality(Nullable(String)),
     `socket.remote_host` Nullable(String),
     `socket.remote_ip` Nullable(String),

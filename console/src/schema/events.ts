@@ -254,6 +254,7 @@ export interface PortListen extends Common {
   readonly "socket.direction"?: string | null;
   readonly "socket.local_ip"?: string | null;
   readonly "socket.local_port"?: number | null;
+  readonly "socket.outcome"?: string | null;
   readonly "socket.protocol"?: string | null;
   readonly "socket.remote_host"?: string | null;
   readonly "socket.remote_ip"?: string | null;
@@ -266,6 +267,7 @@ export interface NetworkConnect extends Common {
   readonly "socket.direction"?: string | null;
   readonly "socket.local_ip"?: string | null;
   readonly "socket.local_port"?: number | null;
+  readonly "socket.outcome"?: string | null;
   readonly "socket.protocol"?: string | null;
   readonly "socket.remote_host"?: string | null;
   readonly "socket.remote_ip"?: string | null;
@@ -282,6 +284,7 @@ export interface DnsQuery extends Common {
   readonly "socket.direction"?: string | null;
   readonly "socket.local_ip"?: string | null;
   readonly "socket.local_port"?: number | null;
+  readonly "socket.outcome"?: string | null;
   readonly "socket.protocol"?: string | null;
   readonly "socket.remote_host"?: string | null;
   readonly "socket.remote_ip"?: string | null;
@@ -882,6 +885,7 @@ export const FIELDS: Readonly<Record<string, FieldInfo>> = {
   "socket.direction": { kind: "text", description: "outbound or inbound", searchable: true },
   "socket.local_ip": { kind: "text", description: "Local address; for a listening port that of the adapter", searchable: true },
   "socket.local_port": { kind: "integer", description: "Local port", searchable: true },
+  "socket.outcome": { kind: "text", description: "What came of it: established, pending, refused, timed_out, unreachable, denied", searchable: true },
   "socket.protocol": { kind: "text", description: "tcp, udp, ...", searchable: true },
   "socket.remote_host": { kind: "text", description: "Name of the remote host where it is known", searchable: true },
   "socket.remote_ip": { kind: "text", description: "Remote address", searchable: true },

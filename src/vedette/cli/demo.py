@@ -147,6 +147,8 @@ def _wait_for_api(client: Client, stop: threading.Event) -> None:
 
 def _start_agent(data: Path, cleanup: contextlib.ExitStack, client: Client, port: int) -> None:
     click.echo("Enrolling and starting this host's agent ...")
+    # The store's own files would be events, which make the store write.
+    _vedette(data, "settings", "set", "default", f"exclude_paths={data}/central/*")
     token = client.post("/enrolment-tokens", {})["secret"]
     agent = str(data / "agent")
     _vedette(data, "agent", "enrol", "--server", f"https://127.0.0.1:{port}", "--token", token, "--data", agent)

@@ -213,6 +213,9 @@ class Socket(Entity, frozen=True, kw_only=True):
     remote_ip: Annotated[Text | None, doc("Remote address")] = None
     remote_port: Annotated[Port | None, doc("Remote port")] = None
     remote_host: Annotated[Text | None, doc("Name of the remote host where it is known")] = None
+    outcome: Annotated[
+        Word | None, doc("What came of it: established, pending, refused, timed_out, unreachable, denied")
+    ] = None
 
 
 class Dns(Entity, frozen=True, kw_only=True):
