@@ -8,7 +8,7 @@ rule EICAR_Test_File
         description = "Harmless file that proves that a scanner works"
         threat = "EICAR-Test-File"
         reference = "https://www.eicar.org/download-anti-malware-testfile/"
-        date = "2026-11-24"
+        date = "2026-11-01"
     strings:
         $text = {
             58 35 4F 21 50 25 40 41 50 5B 34 5C 50 5A 58 35 34
