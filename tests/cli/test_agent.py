@@ -9,11 +9,13 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
+from vedette.agent.core.activity import Activity, Marked, ProgramCount
 from vedette.agent.core.buffer import BufferStats
 from vedette.agent.core.identity import Identity, IdentityStore
 from vedette.agent.core.source import SourceState
 from vedette.agent.core.status import SourceReport, Status, write_status
 from vedette.agent.core.uplink import Link
+from vedette.agent.linux.selftest_acts import CHECKS
 from vedette.cli.agent import agent
 from vedette.runtime.clock import MINUTE, now
 from vedette.wire.token import make_token
@@ -130,3 +132,56 @@ def test_what_cannot_work_is_said_before_anything_is_sent(tmp_path: Path, argume
 def test_a_missing_option_is_misuse() -> None:
     code, _, err = run("enrol")
     assert (code, "--server" in err) == (2, True)
+
+
+def test_top_shows_types_programs_and_threads(data: Path) -> None:
+    activity = Activity(
+        seconds=60.0,
+        events=300,
+        bytes=6000,
+        cpu={"source-kernel": 0.006},
+        types={"file_change": 200, "process_start": 100},
+        programs=[ProgramCount(program="/usr/bin/cc", events=300, types={"file_change": 200, "process_start": 100})],
+    )
+    write_status(data, msgspec.structs.replace(STATUS, updated=now(), activity=activity))
+    code, out, _ = run("top", "--once", "--data", str(data))
+    assert code == 0
+    assert "5.0 events/s, 100 bytes/s sent, 0.01 % of a core, 20 us an event" in out
+    assert ["file_change", "200", "67", "%"] in [line.split() for line in out.splitlines()]
+    assert ["300", "100", "%", "file_change", "200,", "process_start", "100", "/usr/bin/cc"] in [
+        line.split() for line in out.splitlines()
+    ]
+    assert ["source-kernel", "6", "100", "%"] in [line.split() for line in out.splitlines()]
+    code, out, _ = run("top", "--once", "--json", "--data", str(data))
+    assert (code, json.loads(out)["activity"]["types"]["file_change"]) == (0, 200)
+
+
+@pytest.mark.parametrize("command", [["top", "--once"], ["selftest"]])
+def test_what_asks_the_running_agent_says_when_none_runs(data: Path, command: list[str]) -> None:
+    write_status(data, msgspec.structs.replace(STATUS, running=False, updated=now()))
+    code, _, err = run(*command, "--data", str(data))
+    assert (code, f"the agent of {data} does not run; start it with `vedette agent run`" in err) == (1, True)
+
+
+@pytest.mark.parametrize("delivers", [True, False])
+def test_a_self_test_shows_each_check_and_fails_when_one_is_missing(
+    data: Path, monkeypatch: pytest.MonkeyPatch, *, delivers: bool
+) -> None:
+    def perform(marker: str) -> None:
+        marked = [Marked(marker=marker, source="kernel", type=check.event, events=1) for check in CHECKS]
+        link = Link(state="online")
+        status = msgspec.structs.replace(
+            STATUS,
+            link=link,
+            updated=now() + 20 * 1_000_000,
+            activity=Activity(marked=marked if delivers else marked[1:]),
+        )
+        write_status(data, status)
+
+    write_status(data, msgspec.structs.replace(STATUS, updated=now()))
+    monkeypatch.setattr("vedette.agent.linux.selftest_acts.perform", perform)
+    code, out, _ = run("selftest", "--json", "--wait", "1", "--data", str(data))
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert code == (0 if delivers else 1)
+    assert len(lines) == len(CHECKS) + 1
+    assert (lines[0]["event"], lines[0]["delivered"]) == ("process_start", "yes" if delivers else "no")

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from vedette import __version__
+from vedette.agent.core.activity import ActivityKeeper
 from vedette.agent.core.buffer import Buffer, Facts
 from vedette.agent.core.headers import HeaderMaker
 from vedette.agent.core.identity import IdentityStore
@@ -77,7 +78,10 @@ class Agent:
         self._wake = threading.Event()
         sources = platform.sources(self._identity.agent, settings)
         emit = observed(self.intake.emit, sources)
-        self._loops = [SourceLoop(source, emit, self._stop_sources) for source in sources]
+        self._activity = ActivityKeeper(clock)
+        self._loops = [
+            SourceLoop(source, self._activity.watched(source.name, emit), self._stop_sources) for source in sources
+        ]
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, then stop in order: sources, what waits, uplink, buffer."""
@@ -224,6 +228,7 @@ class Agent:
             last_failure=self.last_failure,
             cpu_seconds=cpu,
             rss_bytes=rss,
+            activity=self._activity.tick(self.uplink.link.bytes),
         )
         try:
             write_status(self._data, status)

@@ -1,6 +1,5 @@
 """`vedette agent`: enrol this host, run the agent, ask how it fares."""
 
-import os
 import signal
 import threading
 from pathlib import Path
@@ -8,20 +7,10 @@ from pathlib import Path
 import click
 import msgspec
 
-from vedette.runtime.clock import SECOND, now
+from vedette.cli.agent_data import data_option, last_status
+from vedette.cli.agent_selftest import selftest
+from vedette.cli.agent_top import top
 from vedette.runtime.errors import VedetteError
-
-DEFAULT_DATA = Path("/var/lib/vedette-agent")
-STALE = 30 * SECOND
-"""A status older than this is that of an agent which does not run."""
-
-_data = click.option(
-    "--data",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=DEFAULT_DATA,
-    show_default=True,
-    help="The agent's directory: identity, buffer, settings, status.",
-)
 
 
 @click.group("agent")
@@ -33,6 +22,8 @@ def agent() -> None:
       vedette agent enrol --server https://central.example:8441 --token vde_...
       vedette agent run
       vedette agent status --json
+      vedette agent selftest
+      vedette agent top
     """  # noqa: D301 - click wants the backspace itself
 
 
@@ -42,7 +33,7 @@ def agent() -> None:
 @click.option("--ca", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="The deployment's CA, PEM.")
 @click.option("--ca-fingerprint", default="", help="SHA-256 of the CA's DER, hex: checked beside the token's.")
 @click.option("--force", is_flag=True, help="Replace the identity that this host has.")
-@_data
+@data_option
 def enrol(server: str, token: str, ca: Path | None, ca_fingerprint: str, force: bool, data: Path) -> None:  # noqa: FBT001 - click passes options so
     """Get an identity for this host.
 
@@ -72,7 +63,7 @@ def enrol(server: str, token: str, ca: Path | None, ca_fingerprint: str, force: 
 
 
 @agent.command("run")
-@_data
+@data_option
 @click.option(
     "--log-level",
     type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False),
@@ -96,22 +87,13 @@ def run(data: Path, log_level: str) -> None:
 
 
 @agent.command("status")
-@_data
+@data_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON line.")
 def status(data: Path, as_json: bool) -> None:  # noqa: FBT001 - click passes options so
     """Say how the agent on this host fares. Exit 1 when it does not run."""
-    from vedette.agent.core.identity import IdentityStore
-    from vedette.agent.core.status import read_status
     from vedette.agent.core.status_text import lines
 
-    try:
-        IdentityStore(data).load()
-        found = read_status(data)
-    except VedetteError as error:
-        raise click.ClickException(str(error)) from error
-    if found is None:
-        raise click.ClickException(f"{data}: enrolled, but the agent has not run yet")
-    alive = found.running and now() - found.updated < STALE and _lives(found.pid)
+    found, alive = last_status(data)
     if as_json:
         click.echo(msgspec.json.encode({"alive": alive, **msgspec.to_builtins(found)}))
     else:
@@ -121,13 +103,5 @@ def status(data: Path, as_json: bool) -> None:  # noqa: FBT001 - click passes op
         raise SystemExit(1)
 
 
-def _lives(pid: int) -> bool:
-    if os.name == "nt":
-        return True  # signal 0 is no question there
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
+for _command in (selftest, top):
+    agent.add_command(_command)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from vedette.agent.core.activity import Activity
 from vedette.agent.core.buffer import BufferStats
 from vedette.agent.core.source import SourceState
 from vedette.agent.core.uplink import Link
@@ -48,6 +49,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     last_failure: str = ""
     cpu_seconds: float = 0.0
     rss_bytes: int = 0
+    activity: Activity = Activity()
 
 
 def write_status(data: Path, status: Status) -> None:

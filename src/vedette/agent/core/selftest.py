@@ -1,0 +1,84 @@
+"""Which sources deliver: compares what a self-test did with what the running agent says it observed."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from vedette.agent.core.status import SourceReport, Status
+
+YES, NO, UNTRIED = "yes", "no", "not tried"
+UPLINK: Final = "uplink"
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a self-test does, and the event that must come of it."""
+
+    act: str
+    event: str
+    source: str
+    """The source that gives it where everything works; another one may do it instead."""
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the table; `delivered` is yes, no or not tried."""
+
+    act: str
+    event: str
+    source: str
+    delivered: str
+    reason: str
+
+
+def missing(checks: Sequence[Check], status: Status, marker: str) -> list[Check]:
+    """Give the checks whose event the agent has not seen yet."""
+    seen = {one.type for one in status.activity.marked if one.marker == marker}
+    return [check for check in checks if check.event not in seen]
+
+
+def results(checks: Sequence[Check], status: Status, marker: str) -> list[Result]:
+    """Give a line for each check, for each source that was not tried, and for the uplink."""
+    by_type: dict[str, list[str]] = {}
+    for one in status.activity.marked:
+        if one.marker == marker:
+            by_type.setdefault(one.type, []).append(one.source)
+    reports = {report.loop.name: report for report in status.sources}
+    lines = [_checked(check, by_type.get(check.event, []), reports.get(check.source)) for check in checks]
+    tried = {line.source for line in lines}
+    lines += [_untried(report) for name, report in reports.items() if name not in tried]
+    online = status.link.state == "online"
+    reason = "" if online else f"{status.link.state}: {status.link.last_problem or 'no contact yet'}"
+    sent = Result(act="send to the server", event="", source=UPLINK, delivered=YES if online else NO, reason=reason)
+    return [*lines, sent]
+
+
+def passed(lines: Sequence[Result]) -> bool:
+    """Say whether nothing is missing."""
+    return all(line.delivered != NO for line in lines)
+
+
+def _checked(check: Check, sources: list[str], report: SourceReport | None) -> Result:
+    line = Result(act=check.act, event=check.event, source=", ".join(sources), delivered=YES, reason="")
+    if sources:
+        return line
+    reason = _why_not(report)
+    return msgspec.structs.replace(line, source=check.source, delivered=NO, reason=reason)
+
+
+def _why_not(report: SourceReport | None) -> str:
+    if report is None:
+        return "this agent has no such source"
+    state, details = report.loop, report.details
+    if state.state != "running":
+        return f"{state.state}: {state.last_failure}" if state.last_failure else state.state
+    refused = details.get("refused")
+    parts = [str(details.get("note") or "")]
+    if isinstance(refused, dict):
+        parts += [f"{name} refused: {why}" for name, why in refused.items()]
+    return "; ".join(filter(None, parts)) or "the source runs, but no event came in time"
+
+
+def _untried(report: SourceReport) -> Result:
+    works = report.loop.state == "running"
+    reason = "runs; its events cannot be provoked without harm" if works else _why_not(report)
+    return Result(act="", event="", source=report.loop.name, delivered=UNTRIED if works else NO, reason=reason)
