@@ -138,7 +138,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         made = Store(EventStore(f"http://127.0.0.1:{port}", password), make_rows(400))
         made.events.command(create_table())
         made.insert(made.rows)
-        made.events.command("OPTIMIZE TABLE event FINAL")  # skip indexes are made by merges
         yield made
     finally:
         process.terminate()

@@ -115,9 +115,6 @@ class EventStore:
 _INSERTING = {
     # Events may be 21 days late, so a segment may touch many days of many tenants.
     "max_partitions_per_insert_block": "0",
-    # Skip indexes are made by the first merge, which makes them anyway: a fifth of an event's cost. Until then
-    # a search reads the few newest parts whole.
-    "materialize_skip_indexes_on_insert": "0",
 }
 
 _PARTS = """

@@ -40,7 +40,7 @@ QUERY_SETTINGS = _words("""
     output_format_native_use_flattened_dynamic_and_json_serialization output_format_json_quote_64bit_integers
     output_format_arrow_string_as_string output_format_arrow_compression_method
     output_format_arrow_low_cardinality_as_dictionary max_estimated_execution_time
-    cast_string_to_dynamic_use_inference materialize_skip_indexes_on_insert
+    cast_string_to_dynamic_use_inference
     max_expanded_ast_elements query_plan_max_limit_for_lazy_materialization
     input_format_null_as_default optimize_move_to_prewhere query_plan_optimize_lazy_materialization
     """)
