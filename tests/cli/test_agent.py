@@ -185,3 +185,23 @@ def test_a_self_test_shows_each_check_and_fails_when_one_is_missing(
     assert code == (0 if delivers else 1)
     assert len(lines) == len(CHECKS) + 1
     assert (lines[0]["event"], lines[0]["delivered"]) == ("process_start", "yes" if delivers else "no")
+
+
+def test_a_proxy_is_set_shown_without_its_password_and_removed(data: Path) -> None:
+    assert run("proxy", "--data", str(data))[:2] == (0, "no proxy\n")
+    code, out, _ = run("proxy", "http://agents:secret@proxy.example:3128", "--data", str(data))
+    assert (code, out) == (0, "http://proxy.example:3128 as agents\n")
+    result = CliRunner().invoke(agent, ["proxy", "-", "--data", str(data)], input="http://other.example:8080\n")
+    assert (result.exit_code, result.stdout) == (0, "http://other.example:8080 without sign-in\n")
+    assert run("proxy", "--remove", "--data", str(data))[:2] == (0, "no proxy\n")
+
+
+def test_a_proxy_that_is_away_is_named_and_not_kept(tmp_path: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+        options = ["--token", make_token("a" * 64), "--proxy", f"http://u:secret@{address}", "--data", str(tmp_path)]
+        code, _, err = run("enrol", "--server", "https://127.0.0.1:1", *options)
+    assert (code, err.startswith(f"Error: the proxy http://{address} cannot be reached: ")) == (1, True)
+    assert "secret" not in err
+    assert list(tmp_path.iterdir()) == []

@@ -13,6 +13,7 @@ from vedette.agent.core.buffer import Buffer, Facts
 from vedette.agent.core.headers import HeaderMaker
 from vedette.agent.core.identity import IdentityStore
 from vedette.agent.core.intake import Intake
+from vedette.agent.core.proxy import kept_proxy
 from vedette.agent.core.renewal import Renewal
 from vedette.agent.core.settings import SettingsKeeper
 from vedette.agent.core.source import SourceLoop, observed
@@ -68,7 +69,7 @@ class Agent:
         header.facts, header.mode = lambda: self._facts, self.mode
         self.uplink = Uplink(
             self.buffer,
-            lambda: Transport(self._identity.server, store.context(self._identity)),
+            lambda: Transport(self._identity.server, store.context(self._identity), kept_proxy(data)),
             header,
             settings=self._settings,
             renewal=self._renewal,
@@ -77,6 +78,10 @@ class Agent:
         self._stop_sources, self._stop = threading.Event(), threading.Event()
         self._wake = threading.Event()
         sources = platform.sources(self._identity.agent, settings)
+        for source in sources:
+            keep_in = getattr(source, "keep_in", None)
+            if keep_in is not None:
+                keep_in(data / "sources")
         emit = observed(self.intake.emit, sources)
         self._activity = ActivityKeeper(clock)
         self._loops = [

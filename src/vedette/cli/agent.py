@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from vedette.cli.agent_data import data_option, last_status
+from vedette.cli.agent_proxy import proxy
 from vedette.cli.agent_selftest import selftest
 from vedette.cli.agent_top import top
 from vedette.runtime.errors import VedetteError
@@ -32,9 +33,23 @@ def agent() -> None:
 @click.option("--token", envvar="VEDETTE_ENROL_TOKEN", required=True, help="Enrolment token; it also pins the CA.")
 @click.option("--ca", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="The deployment's CA, PEM.")
 @click.option("--ca-fingerprint", default="", help="SHA-256 of the CA's DER, hex: checked beside the token's.")
+@click.option(
+    "--proxy",
+    envvar="VEDETTE_PROXY",
+    default="",
+    help="HTTP proxy, http://[user:password@]host:port; `environment` takes HTTPS_PROXY, which else is not asked.",
+)
 @click.option("--force", is_flag=True, help="Replace the identity that this host has.")
 @data_option
-def enrol(server: str, token: str, ca: Path | None, ca_fingerprint: str, force: bool, data: Path) -> None:  # noqa: FBT001 - click passes options so
+def enrol(  # noqa: PLR0913, PLR0917 - click passes options so
+    server: str,
+    token: str,
+    ca: Path | None,
+    ca_fingerprint: str,
+    proxy: str,
+    force: bool,  # noqa: FBT001 - same
+    data: Path,
+) -> None:
     """Get an identity for this host.
 
     \b
@@ -43,12 +58,14 @@ def enrol(server: str, token: str, ca: Path | None, ca_fingerprint: str, force: 
     """  # noqa: D301 - click wants the backspace itself
     from vedette.agent.core.enrolment import enrol as enrol_host
     from vedette.agent.core.identity import IdentityStore
+    from vedette.agent.core.proxy import chosen_proxy, keep_proxy, parse_proxy
     from vedette.agent.platform import this_platform
 
     store = IdentityStore(data)
     if store.exists() and not force:
         raise click.ClickException(f"this host is enrolled already ({data}); --force replaces its identity")
     try:
+        proxy = chosen_proxy(proxy)
         identity = enrol_host(
             store,
             server=server,
@@ -56,7 +73,9 @@ def enrol(server: str, token: str, ca: Path | None, ca_fingerprint: str, force: 
             facts=this_platform().facts(),
             ca=None if ca is None else ca.read_text(encoding="ascii"),
             ca_fingerprint=ca_fingerprint,
+            proxy=parse_proxy(proxy) if proxy else None,
         )
+        keep_proxy(data, proxy)
     except (VedetteError, OSError, UnicodeDecodeError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"enrolled as {identity.agent} (tenant {identity.tenant}, group {identity.group}) at {identity.server}")
@@ -103,5 +122,5 @@ def status(data: Path, as_json: bool) -> None:  # noqa: FBT001 - click passes op
         raise SystemExit(1)
 
 
-for _command in (selftest, top):
+for _command in (proxy, selftest, top):
     agent.add_command(_command)

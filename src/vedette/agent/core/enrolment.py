@@ -7,6 +7,7 @@ import urllib3
 
 from vedette.agent.core.buffer import Facts
 from vedette.agent.core.identity import Identity, IdentityStore, check_certificate
+from vedette.agent.core.proxy import Proxy
 from vedette.agent.core.transport import RefusedError, Transport, UnreachableError
 from vedette.runtime.errors import ConfigError, IdentityError
 from vedette.wire.csr import make_csr, make_key
@@ -15,7 +16,7 @@ from vedette.wire.tls import FINGERPRINT_DIGITS, client_context, fingerprint
 from vedette.wire.token import read_token
 
 
-def enrol(
+def enrol(  # noqa: PLR0913 - all that an operator may say of it
     store: IdentityStore,
     *,
     server: str,
@@ -23,6 +24,7 @@ def enrol(
     facts: Facts,
     ca: str | None = None,
     ca_fingerprint: str = "",
+    proxy: Proxy | None = None,
 ) -> Identity:
     """Get an identity from `server` and save it.
 
@@ -32,11 +34,11 @@ def enrol(
     """
     parts = read_token(token)
     store.prepare()
-    pem = _fetch_ca(server) if ca is None else ca
+    pem = _fetch_ca(server, proxy) if ca is None else ca
     for expected in (parts.ca_fingerprint, ca_fingerprint.replace(":", "").lower()):
         _check_ca(pem, expected, server=server, fetched=ca is None)
     key = make_key()
-    transport = Transport(server, client_context(pem))
+    transport = Transport(server, client_context(pem), proxy)
     request = EnrolRequest(token=token.strip(), csr=make_csr(key), hostname=facts.host.name or "", os=facts.os)
     try:
         reply = transport.enrol(request)
@@ -57,8 +59,8 @@ def enrol(
     return identity
 
 
-def _fetch_ca(server: str) -> str:
-    transport = Transport(server, client_context(None))
+def _fetch_ca(server: str, proxy: Proxy | None) -> str:
+    transport = Transport(server, client_context(None), proxy)
     try:
         with warnings.catch_warnings():
             # Not verified on purpose: the CA that this gives is checked against the token's fingerprint.

@@ -6,6 +6,7 @@ from typing import TypeVar
 import msgspec
 import urllib3
 
+from vedette.agent.core.proxy import Proxy
 from vedette.runtime.errors import ConfigError, VedetteError, WireError
 from vedette.schema.policies import SignedSettings
 from vedette.wire import limits
@@ -40,16 +41,15 @@ class RefusedError(VedetteError):
 
 
 class Transport:
-    """Requests of the agent; each raises UnreachableError or RefusedError."""
+    """Requests of the agent, through `proxy` if there is one; each raises UnreachableError or RefusedError."""
 
-    def __init__(self, server: str, context: ssl.SSLContext) -> None:
+    def __init__(self, server: str, context: ssl.SSLContext, proxy: Proxy | None = None) -> None:
         url = urllib3.util.parse_url(server)
         if url.scheme != "https" or not url.host or url.path not in {None, "", "/"}:
             raise ConfigError(f"{server!r} is not a Central Node's address; expected https://host:port")
         self.server = server.rstrip("/")
-        self._pool = urllib3.HTTPSConnectionPool(
-            url.host, url.port or 443, ssl_context=context, maxsize=1, block=True, retries=False, timeout=_TIMEOUT
-        )
+        self._proxy = proxy
+        self._pool = _pool(url.host, url.port or 443, context, proxy)
 
     def close(self) -> None:
         """Drop the connection."""
@@ -115,12 +115,31 @@ class Transport:
             else:
                 response.release_conn()
         except urllib3.exceptions.HTTPError as error:
+            if self._proxy is not None and isinstance(error, urllib3.exceptions.ProxyError):
+                raise UnreachableError(self._proxy.refusal(str(error), self.server)) from error
             raise UnreachableError(_reason(self.server, error)) from error
         if not 200 <= response.status < 300:
             raise RefusedError(
                 response.status, _problem(data), retry_after=_seconds(response.headers.get("Retry-After"))
             )
         return data
+
+
+def _pool(host: str, port: int, context: ssl.SSLContext, proxy: Proxy | None) -> urllib3.HTTPConnectionPool:
+    if proxy is None:
+        return urllib3.HTTPSConnectionPool(
+            host, port, ssl_context=context, maxsize=1, block=True, retries=False, timeout=_TIMEOUT
+        )
+    manager = urllib3.ProxyManager(
+        proxy.address,
+        proxy_headers=proxy.headers(),
+        ssl_context=context,
+        maxsize=1,
+        block=True,
+        retries=False,
+        timeout=_TIMEOUT,
+    )
+    return manager.connection_from_host(host, port, "https")
 
 
 def _problem(data: bytes) -> Problem:
