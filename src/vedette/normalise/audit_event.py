@@ -12,10 +12,10 @@ _RESULTS: Final = {
     "0": "failure",
 }  # fmt: skip
 _NOTHING: Final = frozenset(("", "?", "(null)", "(none)", "UNKNOWN"))
-_LOGON: Final = frozenset(("USER_LOGIN", "USER_START", "LOGIN"))
 _LOGOFF: Final = frozenset(("USER_END", "USER_LOGOUT"))
 _SWITCHES: Final = frozenset(("su", "sudo", "pkexec", "doas", "runuser", "sg", "newgrp"))
 """Programs by which somebody who is logged in takes on another account."""
+_TIMERS: Final = frozenset(("cron", "crond", "atd", "anacron", "fcron"))
 _AUTHENTICATIONS: Final = frozenset(("USER_AUTH", "USER_ACCT", "USER_LOGIN", "USER_START", "USER_CMD", "USER_ERR"))
 
 
@@ -88,9 +88,9 @@ def _auth(main: AuditRecord, fields: dict[str, str], program: str, remote: str |
         subtype = "logon_failed"
     elif kind == "USER_CMD" or (kind in {"USER_AUTH", "USER_START"} and program in _SWITCHES):
         subtype = "explicit_credentials"
-    elif kind in _LOGON:
+    elif kind == "USER_LOGIN":
         subtype = "logon"
-    elif kind in _LOGOFF and program not in _SWITCHES:
+    elif kind in _LOGOFF and program not in _SWITCHES | _TIMERS:
         subtype = "logoff"
     method = _value(fields, "grantors") or _value(fields, "kind")
     if subtype is None and remote is None and method is None:
@@ -115,7 +115,7 @@ def _account(main: AuditRecord, fields: dict[str, str]) -> str | None:
     name = _value(fields, "acct")
     if name is not None:
         return name
-    number = fields.get("id", "")
+    number = fields.get("auid" if main.type == "LOGIN" else "id", "")
     return f"#{number}" if main.number < 1300 and number.isdigit() and int(number) != NO_ID else None
 
 

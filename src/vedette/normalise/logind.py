@@ -1,8 +1,13 @@
 """Session files of systemd-logind, /run/systemd/sessions/ID: `NAME=value` lines. Values in, values out."""
 
+import re
+from typing import Final
+
 import msgspec
 
 from vedette.schema.fields import Micros
+
+_ESCAPE: Final = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|(.))", re.DOTALL)
 
 
 class LogindSession(msgspec.Struct, frozen=True):
@@ -54,7 +59,10 @@ def _unquoted(value: str) -> str:
     """Undo the C escapes that logind writes for unusual characters."""
     if "\\" not in value:
         return value
-    return value.encode("latin-1", "backslashreplace").decode("unicode_escape", "replace")
+    raw = _ESCAPE.sub(
+        lambda found: bytes.fromhex(found[1].decode()) if found[1] else found[2], value.encode("utf-8", "replace")
+    )
+    return raw.decode("utf-8", "replace")
 
 
 def _number(text: str | None) -> int | None:

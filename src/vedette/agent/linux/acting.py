@@ -5,6 +5,7 @@ a log comes at once, the kernel's record of the process a moment later: so a que
 (the kernel source does not run here) it is answered with None in the end. Bounded.
 """
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -58,9 +59,9 @@ class ActingProcesses:
         now = self._monotonic()
         self._waiting.append(Question(pid, at, executable, now + REST, now + PATIENCE, then))
 
-    def serve(self, find: Find) -> None:
-        """Answer what is due; for the thread that owns the table."""
-        now = self._monotonic()
+    def serve(self, find: Find, *, final: bool = False) -> None:
+        """Answer what is due; for the thread that owns the table. `final`: it stops, all is due."""
+        now = math.inf if final else self._monotonic()
         for _ in range(len(self._waiting)):
             if not self._waiting or self._waiting[0].due > now:
                 return
@@ -74,6 +75,13 @@ class ActingProcesses:
                 question.then(None, None)
             else:
                 self._waiting.append(question._replace(due=now + REST))
+
+    def finish(self, *, seconds: float = 1.5) -> None:
+        """Wait a little for the answers that are missing, then go on without; for a source that stops."""
+        end = time.monotonic() + seconds
+        while self._waiting and time.monotonic() < end:
+            time.sleep(0.05)
+        self.expire(grace=-math.inf)
 
     def expire(self, *, grace: float = 1.0) -> None:
         """Answer with None what nobody served; for the thread that asks."""

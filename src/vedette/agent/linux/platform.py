@@ -11,6 +11,8 @@ from vedette.agent.linux.addresses import addresses
 from vedette.agent.linux.log_events import LogEvents
 from vedette.agent.linux.logins import Logins
 from vedette.agent.linux.sources.audit import AuditSource
+from vedette.agent.linux.sources.auth_log import AuthLogSource
+from vedette.agent.linux.sources.journal import JournalSource
 from vedette.agent.linux.sources.kernel import KernelSource
 from vedette.agent.linux.sources.sessions import SessionsSource
 from vedette.agent.linux.sources.shared import Shared
@@ -23,10 +25,13 @@ def sources(host_id: str, settings: Settings) -> list[Source]:
     accounts = Accounts()
     shared = Shared(Logins(name_of=accounts.user_name), ActingProcesses())
     logs = LogEvents(accounts, shared.logins, shared.acting)
+    audit = AuditSource(logs, shared.logins, shared.acting)
     return [
         KernelSource(host_id, settings, shared),
-        AuditSource(logs, shared.logins, shared.acting.expire),
-        SessionsSource(shared.logins, Accounts()),
+        audit,
+        JournalSource(logs, shared.acting, audit_is_read=audit.is_reading),
+        AuthLogSource(logs, shared.acting),
+        SessionsSource(shared.logins, Accounts(), logs),
     ]
 
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from vedette.agent.linux.acting import ActingProcesses
 from vedette.agent.linux.allowance import Allowance
 from vedette.agent.linux.audit_netlink import AuditSocket, AuditStatus, audit_status, refusal
 from vedette.agent.linux.log_events import LogEvents
@@ -38,8 +39,8 @@ class AuditSource:
 
     name = "audit"
 
-    def __init__(self, events: LogEvents, logins: Logins, expire: Callable[[], None]) -> None:
-        self._events, self._logins, self._expire = events, logins, expire
+    def __init__(self, events: LogEvents, logins: Logins, acting: ActingProcesses) -> None:
+        self._events, self._logins, self._acting = events, logins, acting
         self._allowance = Allowance(RATE, BURST)
         self._assembler = Assembler()
         self._serial = 0
@@ -60,6 +61,9 @@ class AuditSource:
             self._observe(opened, emit, stop)
         finally:
             opened.close()
+        for event in self._assembler.flush(now() + UNFINISHED):
+            self._take(event, emit)
+        self._acting.finish()
 
     def _observe(self, opened: AuditSocket, emit: Callable[[Event], None], stop: threading.Event) -> None:
         poll = select.poll()
@@ -73,7 +77,7 @@ class AuditSource:
             self._read(opened, emit)
             for event in self._assembler.flush(now() - UNFINISHED):
                 self._take(event, emit)
-            self._expire()
+            self._acting.expire()
 
     def _read(self, opened: AuditSocket, emit: Callable[[Event], None]) -> None:
         overrun = False
@@ -116,6 +120,10 @@ class AuditSource:
             self.throttled += 1
             return
         self._events.report(record, emit)
+
+    def is_reading(self) -> bool:
+        """Whether the kernel audits and this source reads it."""
+        return self._state is not None and bool(self._state.enabled)
 
     def drops(self) -> dict[str, int]:
         """Event type -> lost since `run` began: overruns, and what was over the allowance."""

@@ -110,6 +110,7 @@ class Decoder:
         """Send on what waits, as it is."""
         far = 1 << 62
         self._files.tick(far)
+        self._shared.acting.serve(self._acted, final=True)
         self._lookups.poll(far)
 
     def _acted(self, pid: int, at: Micros, look: bool) -> tuple[Life, Image] | None:  # noqa: FBT001 - see `Find`

@@ -12,10 +12,13 @@ from typing import Final
 
 from vedette.agent.linux import inventory
 from vedette.agent.linux.accounts import Accounts
+from vedette.agent.linux.log_events import LogEvents
 from vedette.agent.linux.logins import Login, Logins, session_type
+from vedette.agent.linux.tail import Tail
 from vedette.normalise import logind, utmp
-from vedette.normalise.log_record import NO_ID
+from vedette.normalise.log_record import NO_ID, LogRecord
 from vedette.runtime.clock import now
+from vedette.schema.entities import Auth, OsLog
 from vedette.schema.events.base import Event
 
 EVERY: Final = 2.0
@@ -35,6 +38,7 @@ class Places:
         self.logind = root / "run/systemd/sessions"
         self.utmp = root / "run/utmp"
         self.wtmp = root / "var/log/wtmp"
+        self.btmp = root / "var/log/btmp"
         self.proc = root / "proc"
 
 
@@ -43,11 +47,12 @@ class SessionsSource:
 
     name = "sessions"
 
-    def __init__(self, logins: Logins, accounts: Accounts, places: Places | None = None) -> None:
-        self._logins, self._accounts, self._places = logins, accounts, places or Places()
+    def __init__(self, logins: Logins, accounts: Accounts, events: LogEvents, places: Places | None = None) -> None:
+        self._logins, self._accounts, self._events = logins, accounts, events
+        self._places = places or Places()
         self._logind_seen: dict[str, int] = {}
         self._logind_ids: dict[str, str] = {}
-        self._wtmp = Tail(self._places.wtmp)
+        self._wtmp, self._btmp = Tail(self._places.wtmp, utmp.SIZE), Tail(self._places.btmp, utmp.SIZE)
         self._leaders: dict[str, tuple[int, int]] = {}
 
     def supported(self) -> str:
@@ -57,12 +62,15 @@ class SessionsSource:
     def run(self, emit: Callable[[Event], None], stop: threading.Event) -> None:
         """Observe until `stop` is set."""
         self._wtmp.skip()
+        self._btmp.skip()
         self.look_around()
         while not stop.is_set():
             for event in self._logins.changes():
                 emit(event)
             self._logins.wake.wait(SETTLING if self._logins.waiting() else EVERY)
             self.look()
+            for failed in utmp.entries(self._btmp.read()):
+                self._events.report(_failed_login(failed), emit)
         for event in self._logins.changes():
             emit(event)
 
@@ -183,37 +191,21 @@ class SessionsSource:
         return {"mode": "+".join(["proc", *tellers]), "open": len(self._logins)}
 
 
-class Tail:
-    """New bytes of a file that only grows; one that was rotated or cut is read from its start."""
-
-    def __init__(self, path: Path, unit: int = utmp.SIZE) -> None:
-        self._path, self._unit = path, unit
-        self._offset, self._inode = 0, 0
-
-    def skip(self) -> None:
-        """Go on from the end."""
-        try:
-            at = self._path.stat()
-        except OSError:
-            return
-        self._offset, self._inode = at.st_size // self._unit * self._unit, at.st_ino
-
-    def read(self) -> bytes:
-        """Give the whole units that are new."""
-        try:
-            at = self._path.stat()
-            if at.st_ino != self._inode or at.st_size < self._offset:
-                self._offset, self._inode = 0, at.st_ino
-            if at.st_size < self._offset + self._unit:
-                return b""
-            with self._path.open("rb") as file:
-                file.seek(self._offset)
-                data = file.read(LARGEST // self._unit * self._unit)
-        except OSError:
-            return b""
-        data = data[: len(data) // self._unit * self._unit]
-        self._offset += len(data)
-        return data
+def _failed_login(entry: utmp.Entry) -> LogRecord:
+    host = entry.host or entry.address or None
+    where = f" from {host}" if host else ""
+    return LogRecord(
+        time=entry.time,
+        oslog=OsLog(
+            type="FAILED_LOGIN", result="failure", source="utmp", unit="btmp",
+            message=f"failed login of {entry.user} on {entry.line}{where}",
+        ),
+        auth=Auth(subtype="logon_failed", remote_ip=entry.address or host),
+        pid=entry.pid or None,
+        account=entry.user or None,
+        terminal=entry.line or None,
+        remote=host,
+    )  # fmt: skip
 
 
 def _files(folder: Path) -> Iterator[Path]:
