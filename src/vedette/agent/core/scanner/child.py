@@ -46,7 +46,7 @@ class ScanChild:
         """Have engines made of a compiled set, in a new process when there is none. Raises ConfigError."""
         if self._process is None:
             self._start()
-        self._seconds = seconds
+        self._seconds = seconds * (2 if clamd else 1)
         with tempfile.TemporaryFile() as file:
             file.write(msgspec.msgpack.encode(compiled))
             file.seek(0)

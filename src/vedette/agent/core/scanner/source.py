@@ -25,6 +25,7 @@ from vedette.agent.core.scanner.queue import ScanQueue
 from vedette.agent.core.scanner.reports import Reporter
 from vedette.agent.core.scanner.rules import RuleKeeper
 from vedette.engines.objects import About, Reason, Verdict, not_scanned
+from vedette.engines.yara.compiled import Compiled
 from vedette.runtime.clock import Clock, now
 from vedette.runtime.errors import ConfigError
 from vedette.schema.entities import File, Process
@@ -75,7 +76,7 @@ class Scanner:
         self._budget = CpuBudget(share=settings.scan_cpu_percent / 100)
         self._reporter: Reporter | None = None
         self._running = False
-        self._reload = True
+        self._renew, self._loaded = True, False
         self._refresh_at = self._load_at = 0.0
         self._scanned = self._bytes = 0
         self._counts: Counter[str] = Counter()
@@ -111,10 +112,8 @@ class Scanner:
         """Obey new settings."""
         before, self._settings = self._settings, settings
         self._budget.share = settings.scan_cpu_percent / 100
-        if (before.scan_seconds, before.scan_clamd) != (settings.scan_seconds, settings.scan_clamd):
-            self._reload = True
-        if before.scan_max_bytes != settings.scan_max_bytes:
-            self._reload = True  # what was too large may not be so any more
+        if _engine_settings(before) != _engine_settings(settings):
+            self._renew = True
 
     def drops(self) -> dict[str, int]:
         """Detections that were too many to send."""
@@ -164,13 +163,18 @@ class Scanner:
         overflow, self._overflow = self._overflow, None
         if overflow is not None:
             reporter.report(overflow, (not_scanned("yara", Reason.BUSY, "too many files wait"),))
-        if self._rules.current is None:
+        rules = self._rules.current
+        if rules is None:
             stop.wait(STARTING)  # nothing can be scanned yet; what waits is bounded
             return
+        if self._renew:
+            # At once, not with the next file: what is known would never come to be the next file.
+            self._renew, self._loaded = False, False
+            self._known.forget(names_matter=rules.names_matter)
         taken = self._queue.take(IDLE)
         if taken is None:
             reporter.settle()
-        elif self._ready():
+        elif self._is_ready(rules):
             self._handle(taken, reporter)
         else:
             self._refuse(taken, not_scanned("yara", Reason.ENGINE_FAILED, self.problem), reporter)
@@ -180,25 +184,20 @@ class Scanner:
             return
         self._refresh_at = self._monotonic() + REFRESH
         if self._rules.refresh():
-            self._reload = True
+            self._renew = True
 
-    def _ready(self) -> bool:
-        """Have engines with the rules and settings in force; False when that fails."""
-        compiled = self._rules.current
-        if compiled is None or (self._child.is_running() and not self._reload):
-            return compiled is not None
-        if self._monotonic() < self._load_at:
+    def _is_ready(self, rules: Compiled) -> bool:
+        """Have engines with the rules and settings in force; False when there are none at all."""
+        if (self._loaded and self._child.is_running()) or self._monotonic() < self._load_at:
             return self._child.is_running()
         try:
-            self._child.load(compiled, seconds=self._settings.scan_seconds, clamd=self._settings.scan_clamd)
+            self._child.load(rules, seconds=self._settings.scan_seconds, clamd=self._settings.scan_clamd)
         except ConfigError as error:
             self.problem = str(error)
             log.warning("scanner cannot load its engines problem=%s", error)
             self._load_at = self._monotonic() + RETRY
             return self._child.is_running()
-        if self._reload:
-            self._known.forget(names_matter=compiled.names_matter)
-        self.problem, self._reload = "", False
+        self.problem, self._loaded = "", True
         return True
 
     def _handle(self, found: Candidate, reporter: Reporter) -> None:
@@ -236,7 +235,9 @@ class Scanner:
         if not outcome.verdicts:
             return (not_scanned("yara", Reason.CHANGED),)
         self._scanned, self._bytes = self._scanned + 1, self._bytes + outcome.size
-        self._known.learn(found, outcome.verdicts)
+        if not self._child.is_running() or not any(_has_failed(verdict) for verdict in outcome.verdicts):
+            # What ends the process is not tried again; what another engine missed is, once it is back.
+            self._known.learn(found, outcome.verdicts)
         return outcome.verdicts
 
     def _refuse(self, found: Candidate, verdict: Verdict, reporter: Reporter) -> None:
@@ -247,9 +248,18 @@ class Scanner:
         self._counts[verdict.reason.partition(":")[0] or verdict.status.value] += 1
 
 
+def _engine_settings(settings: Settings) -> tuple[object, ...]:
+    """Give the settings on which verdicts depend."""
+    return settings.scan_seconds, settings.scan_clamd, settings.scan_max_bytes
+
+
 def _is_silent(verdict: Verdict) -> bool:
     """Files that are gone or became others are the rule on a busy host: they are counted, not reported."""
     return verdict.reason.partition(":")[0] in (Reason.VANISHED, Reason.CHANGED)
+
+
+def _has_failed(verdict: Verdict) -> bool:
+    return verdict.reason.partition(":")[0] == Reason.ENGINE_FAILED
 
 
 def _about(file: File) -> About:

@@ -13,6 +13,7 @@ import time
 import msgspec
 
 from vedette.agent.core.scanner.messages import REQUESTS, Load, Outcome, Scan, receive, send
+from vedette.engines.clamd.engine import ClamdEngine
 from vedette.engines.objects import ObjectEngine, Verdict, not_scanned
 from vedette.engines.reading import read_whole
 from vedette.engines.yara.compiled import Compiled, library_version
@@ -70,6 +71,8 @@ def load(request: Load, handle: int, before: list[ObjectEngine]) -> tuple[Outcom
         with os.fdopen(os.dup(handle), "rb") as file:
             compiled = msgspec.msgpack.decode(file.read(), type=Compiled)
         engines: list[ObjectEngine] = [YaraEngine(compiled, seconds=request.seconds)]
+        if request.clamd:
+            engines.append(ClamdEngine(request.clamd, seconds=request.seconds))
     except (ConfigError, msgspec.MsgspecError, OSError) as error:
         return Outcome(problem=str(error)), before
     return Outcome(), engines
