@@ -57,6 +57,8 @@ class LogEvents:
         if life is not None and life.ids != NOBODY:
             login = life.ids[4] if record.login_uid == NO_ID else record.login_uid
             return replace(accounts.user((*life.ids[:4], login)), name=name, id=number)
+        if uid is None and name is None and record.login_uid == NO_ID and record.uid is None:
+            return None
         real = accounts.identity(record.uid) if record.uid is not None else None
         return User(name=name, id=number, real=real, login=self._login(record))
 

@@ -1,8 +1,8 @@
 """Records of the kernel's audit system: logins, authentications, commands of sudo, changes of accounts, denials.
 
 Reads the multicast group `AUDIT_NLGRP_READLOG` beside whatever audit daemon the host has; sets no rules. Lost records
-are counted by the gaps in their serial numbers. What a login is made of always passes; other records (an operator's
-own rules can make thousands a second) are held to an allowance, and what is over it is counted.
+are counted by the gaps in their serial numbers. Other records than those of logins (an operator's own rules can make
+thousands a second) are held to an allowance, and what is over it is counted.
 """
 
 import os
@@ -25,12 +25,16 @@ from vedette.schema.events.base import Event
 
 RATE, BURST = 100.0, 2000.0
 """Records a second, and at once, that are not about logins and accounts."""
+LOGIN_RATE, LOGIN_BURST = 1000.0, 10_000.0
+"""The same for those that are: only somebody who tries passwords at a great rate reaches it."""
 IDLE: Final = 1.0
 UNFINISHED: Final = 1 * SECOND
 """An event whose end does not come is sent after this time."""
 STATUS_EVERY: Final = 30.0
 ROUND: Final = 256
 """Records read before the clock is looked at."""
+_LOGINS: Final = frozenset((*range(1100, 1127), *range(1132, 1137), *range(2100, 2300), 1006)) - {1107, 1124}
+"""Records of login programs, of changes of accounts, of anomalies that programs report."""
 _REPEATED: Final = frozenset(("REPLACE", "PROCTITLE", "EOE"))
 
 
@@ -41,9 +45,9 @@ class AuditSource:
 
     def __init__(self, events: LogEvents, logins: Logins, acting: ActingProcesses) -> None:
         self._events, self._logins, self._acting = events, logins, acting
-        self._allowance = Allowance(RATE, BURST)
+        self._allowance, self._login_allowance = Allowance(RATE, BURST), Allowance(LOGIN_RATE, LOGIN_BURST)
         self._assembler = Assembler()
-        self._serial = 0
+        self._serial, self._overrun = 0, False
         self.received = self.malformed = self.lost = self.throttled = self.own = 0
         self._state: AuditStatus | None = None
         self._here: frozenset[str] = frozenset()
@@ -54,7 +58,7 @@ class AuditSource:
 
     def run(self, emit: Callable[[Event], None], stop: threading.Event) -> None:
         """Observe until `stop` is set. Raises ProbeError when the kernel refuses."""
-        self._assembler, self._serial = Assembler(), 0
+        self._assembler, self._serial, self._overrun = Assembler(), 0, False
         self.received = self.malformed = self.lost = self.throttled = self.own = 0
         opened = AuditSocket()
         try:
@@ -80,30 +84,28 @@ class AuditSource:
             self._acting.expire()
 
     def _read(self, opened: AuditSocket, emit: Callable[[Event], None]) -> None:
-        overrun = False
         for _ in range(ROUND):
             try:
                 received = opened.receive()
             except BufferError:
-                overrun = True
+                self._overrun = True
                 continue
             if received is None:
                 return
-            overrun = self._record(*received, overrun=overrun, emit=emit)
+            self.take(*received, emit)
 
-    def _record(self, number: int, text: str, *, overrun: bool, emit: Callable[[Event], None]) -> bool:
-        """Take one record; gives whether a loss has yet to be counted."""
+    def take(self, number: int, text: str, emit: Callable[[Event], None]) -> None:
+        """Take one record."""
         record = parse(number, text)
         if record is None:
             self.malformed += 1
-            return overrun
+            return
         self.received += 1
-        if overrun and self._serial:
+        if self._overrun and self._serial:
             self.lost += max(1, record.serial - self._serial - 1)
-        self._serial = max(self._serial, record.serial)
+        self._overrun, self._serial = False, max(self._serial, record.serial)
         for event in self._assembler.add(record):
             self._take(event, emit)
-        return False
 
     def _take(self, event: AuditEvent, emit: Callable[[Event], None]) -> None:
         main = event.main
@@ -116,7 +118,8 @@ class AuditSource:
             self.own += 1
             return
         self._logins.of_audit(record)
-        if not _is_login(main.number) and not self._allowance.take():
+        allowance = self._login_allowance if main.number in _LOGINS else self._allowance
+        if not allowance.take():
             self.throttled += 1
             return
         self._events.report(record, emit)
@@ -150,8 +153,3 @@ class AuditSource:
 def _names() -> frozenset[str]:
     name = socket.gethostname()
     return frozenset((name, name.partition(".")[0], "localhost"))
-
-
-def _is_login(number: int) -> bool:
-    """Whether a record comes from a login program or tells of an account."""
-    return number == 1006 or 1100 <= number < 1200 or 2100 <= number < 2300

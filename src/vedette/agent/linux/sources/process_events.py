@@ -10,7 +10,7 @@ from vedette.agent.linux.kernel_time import ticks
 from vedette.agent.linux.processes import Image, Life
 from vedette.agent.linux.sources.images import Images
 from vedette.agent.linux.sources.model import Model
-from vedette.probes.records import Acted, Exec, Exit, Fork
+from vedette.probes.records import NO_ID, Acted, Exec, Exit, Fork
 from vedette.schema.entities import Process, User
 from vedette.schema.events.process import ProcessStart, ProcessStop
 
@@ -40,6 +40,8 @@ class ProcessEvents:
         life = processes.add(record.pid, record.start, self.image_of(parent, record.time) if parent else None)
         if parent is not None:
             life.session, life.kernel_thread = parent.session, parent.kernel_thread
+        if life.session is None and record.session != NO_ID:  # a login program that forks the user's shell
+            life.session = self._model.accounts.session(record.session, record.ids[4], "", "")
         life.ids = record.ids
         if not life.kernel_thread:
             self._forked.append((record.time + SETTLED, life))

@@ -12,6 +12,7 @@ from typing import Final
 
 from vedette.agent.linux import inventory
 from vedette.agent.linux.accounts import Accounts
+from vedette.agent.linux.kernel_time import KernelTime
 from vedette.agent.linux.log_events import LogEvents
 from vedette.agent.linux.logins import Login, Logins, session_type
 from vedette.agent.linux.tail import Tail
@@ -152,6 +153,7 @@ class SessionsSource:
     def _of_processes(self) -> Iterator[Login]:
         """Give the sessions that only the processes in them tell of."""
         found: dict[int, Login] = {}
+        clock = KernelTime()
         for process in inventory.running(self._places.proc):
             if process.session == NO_ID or process.kernel_thread:
                 continue
@@ -161,6 +163,7 @@ class SessionsSource:
                 login = found[process.session] = Login(
                     id=str(process.session), number=process.session, uid=None if uid == NO_ID else uid,
                     user=None if uid == NO_ID else self._accounts.user_name(uid), leader=process.pid,
+                    start=clock.micros(process.start),
                     type=session_type(process.name.decode("utf-8", "replace"), remote=False),
                 )  # fmt: skip
             remote = _remote(process.env)
