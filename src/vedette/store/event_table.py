@@ -32,8 +32,8 @@ _SETTINGS = {
     "fsync_part_directory": 1,
     # The same segment again (after a crash) is dropped: its token is remembered this many inserts long.
     "non_replicated_deduplication_window": 10_000,
-    # Merge fewer, larger groups: half as many rows are written again (default 5), for a few more parts to read.
-    "merge_selector_base": 10,
+    # Merge fewer, larger groups (default 5): rows are written again less often, for some more parts to read.
+    "merge_selector_base": 20,
     # Without this, dotted names make process.args and process.env parts of one nested column of equal lengths.
     "share_nested_offsets": 0,
     # Smaller parts (-10 %); sizes in a stream of their own serve `.size` queries that we do not make.
