@@ -27,15 +27,22 @@ _ENCODED: Final = frozenset(
 _ARGUMENT = re.compile(r"a\d{1,5}(?:\[\d{1,5}\])?")
 
 
-class AuditRecord(msgspec.Struct, frozen=True):
-    """One record; `fields` are decoded; `text` is the record without its head."""
+class AuditRecord(msgspec.Struct):
+    """One record; `text` is the record without its head."""
 
     type: str
     number: int
     time: Micros
     serial: int
-    fields: dict[str, str]
     text: str
+    decoded: dict[str, str] | None = None
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The decoded fields; found when they are first asked for: most of the cost is in them."""
+        if self.decoded is None:
+            self.decoded = fields_of(self.text, self.type)
+        return self.decoded
 
 
 class AuditEvent(msgspec.Struct, frozen=True):
@@ -58,9 +65,7 @@ def parse(number: int, text: str) -> AuditRecord | None:
     if head is None:
         return None
     seconds, millis, serial = (int(part) for part in head.groups())
-    body = text[head.end() :]
-    name = type_name(number)
-    return AuditRecord(name, number, (seconds * 1000 + millis) * 1000, serial, fields_of(body, name), body)
+    return AuditRecord(type_name(number), number, (seconds * 1000 + millis) * 1000, serial, text[head.end() :])
 
 
 def fields_of(body: str, record_type: str) -> dict[str, str]:
