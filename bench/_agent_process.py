@@ -28,6 +28,27 @@ def show(number: Number, how: str, *, peer: str) -> None:
     print(json.dumps(line | {"peer": name, "peer_value": float(value) if value else None, "how": how}), flush=True)
 
 
+def wait_for_quiet(patience: float = 30, busy: float = 0.15) -> float:
+    """Wait until the other programs leave the CPUs alone; gives the share of CPU time that is taken at the end.
+
+    Busy neighbours make every instruction dearer (caches, hyper-threads), and CPU time cannot tell.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        before = _ticks()
+        time.sleep(0.5)
+        after = _ticks()
+        share = 1 - (after[1] - before[1]) / max(1, after[0] - before[0])
+        if share < busy or time.monotonic() > deadline:
+            return share
+
+
+def _ticks() -> tuple[int, int]:
+    """All ticks of all CPUs, and those they were idle."""
+    fields = [int(field) for field in Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:9]]
+    return sum(fields), fields[3] + fields[4]
+
+
 class BareAgent:
     """The agent of `_agent_runner.py` in a process of its own; `folder` is where the workload's files are."""
 

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from _agent_process import BareAgent, Number, build_workload, show, workload  # type: ignore[import-not-found] # beside this file
+from _agent_process import BareAgent, Number, build_workload, show, wait_for_quiet, workload  # type: ignore[import-not-found] # beside this file
 
 ROUNDS = 3
 IDLE_SECONDS = 5
@@ -25,10 +25,12 @@ def main() -> None:
     costs: list[float] = []
     parts: dict[str, list[float]] = {}
     wire: list[float] = []
+    shares: list[float] = []
     with tempfile.TemporaryDirectory() as folder, BareAgent(folder) as agent:
         storm = build_workload(Path(folder))
         idle = _idle(agent)
         for number in range(ROUNDS):
+            shares.append(wait_for_quiet())
             first = before = agent.settled()
             for name, arguments in _scene(folder, number):
                 workload(storm, *arguments)
@@ -44,7 +46,8 @@ def main() -> None:
     how = (
         f"median of {ROUNDS} rounds; CPU time of the agent's process / events sent; by work: {detail} us; "
         f"{statistics.median(wire):.0f} bytes an event on the wire; lost: {final['drops'] or 'nothing'}; "
-        f"without {foreign:.1f} s for hashing what other programs wrote and ran"
+        f"without {foreign:.1f} s for hashing what other programs wrote and ran; "
+        f"other programs took {statistics.median(shares):.0%} of the CPUs before a round"
     )
     show(
         Number("agent CPU per event", statistics.median(costs), "us", 15), how, peer="auditd + laurel, file event: 200"

@@ -7,6 +7,8 @@ from vedette.probes.records import text
 
 REDACTED = "<redacted>"
 KEPT = 512
+MOST_VARIABLES = 4096
+"""What the contract allows in one map."""
 
 
 class Environments:
@@ -29,8 +31,8 @@ class Environments:
         return known
 
     def _parse(self, raw: bytes) -> dict[str, str]:
-        variables = {}
-        for entry in text(raw).split("\0"):
+        variables: dict[str, str] = {}
+        for entry in text(raw).split("\0")[:MOST_VARIABLES]:
             name, separator, value = entry.partition("=")
             if separator and name:
                 variables[name] = REDACTED if self._secret.match(name.lower()) else value

@@ -7,6 +7,7 @@ import contextlib
 import socket
 import subprocess
 import sys
+import syslog
 import tempfile
 from pathlib import Path
 from struct import Struct
@@ -22,7 +23,9 @@ CHECKS: Final = (
     Check(act="rename and delete it", event="file_change", source="kernel"),
     Check(act="listen on loopback", event="port_listen", source="kernel"),
     Check(act="connect to it", event="network_connect", source="kernel"),
-    Check(act="write an audit record", event="os_log", source="audit"),
+    Check(act="write an audit record", event="os_log", source="audit", only=True),
+    Check(act="write to the system log", event="os_log", source="journald", only=True),
+    Check(act="write to the system log", event="os_log", source="auth_log", only=True),
 )
 PATIENCE: Final = 30.0
 """Seconds that one act may take."""
@@ -43,6 +46,9 @@ def act(marker: str) -> None:
     _network()
     with contextlib.suppress(OSError):  # no right to it, or no audit in this kernel: then the agent says so
         _audit_record(marker)
+    syslog.openlog("vedette-selftest", 0, syslog.LOG_AUTHPRIV)
+    syslog.syslog(syslog.LOG_NOTICE, f"self-test of the Vedette agent {marker}")
+    syslog.closelog()
 
 
 def _files(marker: str) -> None:

@@ -214,6 +214,16 @@ def test_cut_arguments_are_told(world: World) -> None:
     assert process.args_truncated is True
 
 
+def test_more_arguments_than_a_list_may_hold_are_cut_and_told(world: World) -> None:
+    start = world.fork(51)
+    world.exec(51, start, "/bin/x", *("a" for _ in range(5000)))
+    world.tick(3)
+    process = world.of(ProcessStart)[0].process
+    assert process is not None
+    assert process.args is not None
+    assert (len(process.args), process.args_truncated) == (4096, True)
+
+
 def test_a_restarted_agent_gives_a_process_the_same_identity(world: World) -> None:
     start = world.shell()
     before = world.model.processes.get(50, start)

@@ -21,6 +21,8 @@ from vedette.probes.records import (
 )
 from vedette.schema.entities import Session
 
+MOST_ARGUMENTS = 4096
+"""What the contract allows in one list."""
 SSH = "SSH_CONNECTION"
 """Variable whose first word is the address from which an SSH session came; the user can forge it."""
 
@@ -35,7 +37,7 @@ class Images:
         """Give the image of a program that has just been started in `life`; sets the session of the life."""
         model = self._model
         env = model.environments.of(record.env)
-        args = tuple(map(text, record.args))
+        args = tuple(map(text, record.args[:MOST_ARGUMENTS]))
         flags = record.flags
         facts = {
             "entity_id": life.entity_id,
@@ -43,7 +45,7 @@ class Images:
             "start_time": model.clock.micros(life.started),
             "command_line": " ".join(args),
             "args": args,
-            "args_truncated": bool(flags & STRINGS_CUT),
+            "args_truncated": bool(flags & STRINGS_CUT) or len(record.args) > MOST_ARGUMENTS,
             "env": env,
             "working_directory": model.names.of_folder(record.directory, cut=bool(flags & DIRECTORY_CUT)),
             "kind": _kind(record),
@@ -72,12 +74,12 @@ class Images:
         """Give the image of a process that /proc told of; sets the session of the life."""
         env = None if found.kernel_thread else self._model.environments.of(found.env)
         life.session = self._session(found.session, found.ids[4], "", env)
-        args = tuple(map(text, found.args))
+        args = tuple(map(text, found.args[:MOST_ARGUMENTS]))
         facts = self._facts(life)
         facts |= {
             "command_line": " ".join(args) if args else f"[{text(found.name)}]",
             "args": args,
-            "args_truncated": found.cut,
+            "args_truncated": found.cut or len(found.args) > MOST_ARGUMENTS,
             "env": env,
             "working_directory": text(found.directory) or None,
             "kind": "kernel_thread" if found.kernel_thread else "exec",
