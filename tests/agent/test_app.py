@@ -1,6 +1,7 @@
 """The whole agent, with sources of this file, against a real ingest."""
 
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -261,3 +262,17 @@ def test_a_second_agent_on_the_same_data_is_refused(data: Path) -> None:
     running.stop()
     assert found.returncode == 1
     assert "in use: another agent runs with this data directory" in found.stderr
+
+
+def test_the_service_manager_hears_of_start_life_and_stop(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "n"))
+        manager.settimeout(20)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "n"))
+        running = Running(data, Counting(1))
+        assert manager.recv(1000) == b"READY=1"
+        assert manager.recv(1000).startswith(b"WATCHDOG=1\nSTATUS=")
+        running.stop()
+        assert manager.recv(1000) == b"STOPPING=1"

@@ -13,6 +13,7 @@ from vedette.agent.core.buffer import Buffer, Facts
 from vedette.agent.core.headers import HeaderMaker
 from vedette.agent.core.identity import IdentityStore
 from vedette.agent.core.intake import Intake
+from vedette.agent.core.notify import Notifier
 from vedette.agent.core.proxy import kept_proxy
 from vedette.agent.core.renewal import Renewal
 from vedette.agent.core.settings import SettingsKeeper
@@ -47,7 +48,7 @@ class Agent:
 
     def __init__(self, data: Path, platform: Platform, clock: Clock = now) -> None:
         self._data, self._platform, self._clock = data, platform, clock
-        self._started = clock()
+        self._started, self._notifier = clock(), Notifier()
         self.failures, self.last_failure = 0, ""
         store = IdentityStore(data)
         self._identity = store.load()
@@ -102,6 +103,7 @@ class Agent:
             thread.start()
         for loop in self._loops:
             loop.start()
+        self._notifier.say("READY=1")
         ticks = 0
         while not stop.is_set():
             ticks += 1
@@ -160,6 +162,10 @@ class Agent:
         if number % TICKS_PER_JOIN == 0 and not self.uplink.online:
             self._tidy(self.buffer.join)
         self._write_status(running=True)
+        link = self.uplink.link
+        self._notifier.say(
+            "WATCHDOG=1", f"STATUS={link.state}, {link.events} events sent, {self.buffer.stats().events} wait"
+        )
 
     def _tidy(self, action: Callable[[], int]) -> None:
         """Let go of what is too old, or join small batches while nobody listens."""
@@ -189,6 +195,7 @@ class Agent:
 
     def _end(self, threads: list[threading.Thread]) -> None:
         log.info("agent stops")
+        self._notifier.say("STOPPING=1")
         self._stop_sources.set()
         for loop in self._loops:
             if not loop.join(SOURCE_PATIENCE):

@@ -1,6 +1,8 @@
 """`vedette agent`: enrol this host, run the agent, ask how it fares."""
 
+import faulthandler
 import signal
+import sys
 import threading
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import click
 import msgspec
 
 from vedette.cli.agent_data import data_option, last_status
+from vedette.cli.agent_install import install, uninstall
 from vedette.cli.agent_proxy import proxy
 from vedette.cli.agent_selftest import selftest
 from vedette.cli.agent_top import top
@@ -22,6 +25,7 @@ def agent() -> None:
     Examples:
       vedette agent enrol --server https://central.example:8441 --token vde_...
       vedette agent run
+      vedette agent install
       vedette agent status --json
       vedette agent selftest
       vedette agent top
@@ -96,6 +100,8 @@ def run(data: Path, log_level: str) -> None:
     from vedette.runtime.logs import setup
 
     setup("agent", level=log_level)
+    if not faulthandler.is_enabled() and sys.__stderr__ is not None:
+        faulthandler.enable(sys.__stderr__)  # systemd's watchdog sends SIGABRT: say where it hung
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -122,5 +128,5 @@ def status(data: Path, as_json: bool) -> None:  # noqa: FBT001 - click passes op
         raise SystemExit(1)
 
 
-for _command in (proxy, selftest, top):
+for _command in (install, proxy, selftest, top, uninstall):
     agent.add_command(_command)

@@ -57,10 +57,28 @@ def test_what_does_not_come_has_a_reason(report: dict[str, Any] | None, reason: 
     assert not passed(lines)
 
 
-def test_a_source_that_does_not_run_counts_though_nothing_tries_it() -> None:
+def test_a_source_that_nothing_tries_is_a_line_too() -> None:
     absent = SourceReport(loop=SourceState("sessions", "not_supported", 0, "there is no /proc"))
     lines = results([CHECK], status(RUNS, absent), MARKER)
-    assert msgspec.structs.astuple(lines[1])[2:] == ("sessions", "no", "not_supported: there is no /proc")
+    assert msgspec.structs.astuple(lines[1])[2:] == ("sessions", "not here", "there is no /proc")
+    waiting = SourceReport(loop=SourceState("sessions", "waiting", 2, "it broke"))
+    lines = results([CHECK], status(RUNS, waiting), MARKER)
+    assert msgspec.structs.astuple(lines[1])[2:] == ("sessions", "no", "waiting: it broke")
+
+
+def test_a_log_that_the_host_does_not_keep_is_no_failure_and_not_waited_for() -> None:
+    check = Check(act="write", event="os_log", source="journald", only=True)
+    absent = SourceReport(loop=SourceState("journald", "not_supported", 0, "no journal"))
+    lines = results([check], status(absent), MARKER)
+    assert (lines[0].delivered, lines[0].reason, passed(lines)) == ("not here", "no journal", True)
+    assert missing([check], status(absent), MARKER) == []
+
+
+def test_the_same_event_from_another_log_does_not_count() -> None:
+    check = Check(act="write", event="process_start", source="journald", only=True)
+    runs = SourceReport(loop=SourceState("journald", "running"))
+    assert missing([check], status(runs, by="audit"), MARKER) == [check]
+    assert missing([check], status(runs, by="journald"), MARKER) == []
 
 
 def test_a_server_that_does_not_answer_is_a_line_too() -> None:

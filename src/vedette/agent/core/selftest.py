@@ -7,7 +7,7 @@ import msgspec
 
 from vedette.agent.core.status import SourceReport, Status
 
-YES, NO, UNTRIED = "yes", "no", "not tried"
+YES, NO, UNTRIED, ABSENT = "yes", "no", "not tried", "not here"
 UPLINK: Final = "uplink"
 
 
@@ -18,10 +18,12 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     event: str
     source: str
     """The source that gives it where everything works; another one may do it instead."""
+    only: bool = False
+    """No other source counts, and a host that has no such source is not at fault."""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the table; `delivered` is yes, no or not tried."""
+    """One line of the table; `delivered` is yes, no, not tried or not here (the host has no such thing)."""
 
     act: str
     event: str
@@ -31,19 +33,19 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def missing(checks: Sequence[Check], status: Status, marker: str) -> list[Check]:
-    """Give the checks whose event the agent has not seen yet."""
-    seen = {one.type for one in status.activity.marked if one.marker == marker}
-    return [check for check in checks if check.event not in seen]
+    """Give the checks whose event the agent has not seen yet, though a source runs that could give it."""
+    reports = {report.loop.name: report for report in status.sources}
+    return [
+        check
+        for check in checks
+        if not _sources(check, status, marker) and not (check.only and _is_absent(reports.get(check.source)))
+    ]
 
 
 def results(checks: Sequence[Check], status: Status, marker: str) -> list[Result]:
     """Give a line for each check, for each source that was not tried, and for the uplink."""
-    by_type: dict[str, list[str]] = {}
-    for one in status.activity.marked:
-        if one.marker == marker:
-            by_type.setdefault(one.type, []).append(one.source)
     reports = {report.loop.name: report for report in status.sources}
-    lines = [_checked(check, by_type.get(check.event, []), reports.get(check.source)) for check in checks]
+    lines = [_checked(check, _sources(check, status, marker), reports.get(check.source)) for check in checks]
     tried = {line.source for line in lines}
     lines += [_untried(report) for name, report in reports.items() if name not in tried]
     online = status.link.state == "online"
@@ -61,14 +63,29 @@ def _checked(check: Check, sources: list[str], report: SourceReport | None) -> R
     line = Result(act=check.act, event=check.event, source=", ".join(sources), delivered=YES, reason="")
     if sources:
         return line
-    reason = _why_not(report)
-    return msgspec.structs.replace(line, source=check.source, delivered=NO, reason=reason)
+    delivered = ABSENT if check.only and _is_absent(report) else NO
+    return msgspec.structs.replace(line, source=check.source, delivered=delivered, reason=_why_not(report))
+
+
+def _sources(check: Check, status: Status, marker: str) -> list[str]:
+    """Give the sources that delivered the event of `check`."""
+    return [
+        one.source
+        for one in status.activity.marked
+        if (one.marker, one.type) == (marker, check.event) and (not check.only or one.source == check.source)
+    ]
+
+
+def _is_absent(report: SourceReport | None) -> bool:
+    return report is None or report.loop.state == "not_supported"
 
 
 def _why_not(report: SourceReport | None) -> str:
     if report is None:
         return "this agent has no such source"
     state, details = report.loop, report.details
+    if state.state == "not_supported":
+        return state.last_failure
     if state.state != "running":
         return f"{state.state}: {state.last_failure}" if state.last_failure else state.state
     refused = details.get("refused")
@@ -79,6 +96,9 @@ def _why_not(report: SourceReport | None) -> str:
 
 
 def _untried(report: SourceReport) -> Result:
-    works = report.loop.state == "running"
-    reason = "runs; its events cannot be provoked without harm" if works else _why_not(report)
-    return Result(act="", event="", source=report.loop.name, delivered=UNTRIED if works else NO, reason=reason)
+    name = report.loop.name
+    if report.loop.state == "running":
+        reason = "runs; its events cannot be provoked without harm"
+        return Result(act="", event="", source=name, delivered=UNTRIED, reason=reason)
+    delivered = ABSENT if _is_absent(report) else NO
+    return Result(act="", event="", source=name, delivered=delivered, reason=_why_not(report))
