@@ -19,9 +19,10 @@ def map_array(batch: Batch, column: str) -> "pa.Array[Any] | None":
     order = np.argsort(rows, kind="stable")
     offsets = np.zeros(batch.rows + 1, np.int32)
     np.cumsum(np.bincount(rows, minlength=batch.rows), out=offsets[1:])
-    names = pa.array([name for name, _ in found], pa.string()).take(pa.array(keys[order]))
-    items = pa.array(texts, pa.string()).take(pa.array(values[order]))
-    return pa.MapArray.from_arrays(pa.array(offsets), names, items)
+    names: Any = pa.array([name for name, _ in found], pa.string())
+    items: Any = pa.array(texts, pa.string())
+    where: Any = pa.array(offsets)
+    return pa.MapArray.from_arrays(where, names.take(pa.array(keys[order])), items.take(pa.array(values[order])))
 
 
 def _entries(keys: list[Sparse]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], list[str]]:
