@@ -43,3 +43,23 @@ def test_any_bytes_are_read_without_an_error(raw: bytes) -> None:
 def test_no_value_of_a_secret_comes_through_by_case_or_affix() -> None:
     raw = b"".join(b"%b=hidden\0" % name for name in (b"MySecret", b"SECRET", b"x_secret_y"))
     assert "hidden" not in str(Environments(("*secret*",)).of(raw))
+
+
+def test_other_rules_hide_what_was_read_before_in_the_same_map() -> None:
+    environments = Environments(())
+    before = environments.of(b"A=1\0PIN=2\0")
+    assert before == {"A": "1", "PIN": "2"}
+    environments.apply(("pin",), keep=True)
+    environments.hide(before)
+    assert before == {"A": "1", "PIN": REDACTED}
+    assert environments.of(b"A=1\0PIN=2\0") == {"A": "1", "PIN": REDACTED}
+
+
+def test_environments_that_are_not_kept_any_more_lose_all_values() -> None:
+    environments = Environments(())
+    before = environments.of(b"A=1\0")
+    assert before is not None
+    environments.apply((), keep=False)
+    environments.hide(before)
+    assert before == {"A": REDACTED}
+    assert environments.of(b"A=1\0") is None

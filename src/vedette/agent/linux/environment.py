@@ -15,9 +15,20 @@ class Environments:
     """Makes one shared map for each distinct environment: most processes inherit theirs unchanged."""
 
     def __init__(self, redact: tuple[str, ...], *, keep: bool = True) -> None:
+        self._known: dict[bytes, dict[str, str]] = {}
+        self.apply(redact, keep=keep)
+
+    def apply(self, redact: tuple[str, ...], *, keep: bool) -> None:
+        """Take other rules for what follows; what was read already is for `hide`."""
         self._keep = keep
         self._secret = re.compile("|".join(fnmatch.translate(name.lower()) for name in redact) or r"(?!)")
-        self._known: dict[bytes, dict[str, str]] = {}
+        self._known.clear()
+
+    def hide(self, variables: dict[str, str]) -> None:
+        """Replace in place what the rules do not allow any more: running processes share this map."""
+        for name in list(variables):
+            if not self._keep or self._secret.match(name.lower()):
+                variables[name] = REDACTED
 
     def of(self, raw: bytes) -> dict[str, str] | None:
         """Give the map of `raw` (`NAME=value` texts, each ended by NUL); None when environments are not kept."""

@@ -107,6 +107,10 @@ class Hasher:
         self._asked = self._answered = 0
         self._programs, self._files = _Lane("programs", self._answer), _Lane("files", self._answer)
 
+    def set_largest(self, largest: int) -> None:
+        """Take another bound, in bytes, for files that are hashed."""
+        self._largest = largest
+
     def known(self, version: Version) -> Content | None:
         """Give what is known of this version of a file."""
         return self._known.get(version)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 
 import pytest
@@ -18,6 +19,24 @@ def test_a_connection_has_both_ends(world: World) -> None:
     assert ends is not None
     assert (ends.protocol, ends.direction) == ("tcp", "outbound")
     assert (ends.local_ip, ends.local_port, ends.remote_ip, ends.remote_port) == ("127.0.0.1", 1234, "127.0.0.2", 80)
+
+
+@pytest.mark.parametrize(
+    ("result", "outcome"),
+    [
+        (0, "established"),
+        (-errno.EINPROGRESS, "pending"),
+        (-errno.ECONNREFUSED, "refused"),
+        (-errno.ETIMEDOUT, "timed_out"),
+        (-errno.EHOSTUNREACH, "unreachable"),
+        (-errno.EPERM, "denied"),
+    ],
+)
+def test_the_outcome_of_a_connection_is_told(world: World, result: int, outcome: str) -> None:
+    world.net(CONNECT, 50, world.shell(), result=result)
+    ends = world.of(NetworkConnect)[0].socket
+    assert ends is not None
+    assert ends.outcome == outcome
 
 
 def test_an_accepted_connection_is_inbound(world: World) -> None:

@@ -76,6 +76,17 @@ class Decoder:
             records.PATH: self._files.path,
         }
 
+    def apply(self, settings: Settings) -> None:
+        """Take other settings; secrets that running processes still carry are replaced too."""
+        environments = self.model.environments
+        environments.apply(settings.redact, keep=settings.keep_environment)
+        for life in self.model.processes:
+            for image in (life.image, life.previous):
+                if image is not None and image.process is not None and image.process.env:
+                    environments.hide(image.process.env)
+        self._files.exclude(settings.exclude_paths)
+        self._hasher.set_largest(settings.hash_max_bytes)
+
     def take_inventory(self) -> None:
         """Enter the processes that run already."""
         self.tick()

@@ -74,8 +74,7 @@ class FileEvents:
 
     def __init__(self, model: Model, processes: ProcessEvents, *, exclude: tuple[str, ...]) -> None:
         self._model, self._processes = model, processes
-        self._excluded = re.compile("|".join(map(translate, exclude)) or r"(?!)")
-        self._excludes = bool(exclude)
+        self.exclude(exclude)
         self._open: dict[tuple[int, int], Creation] = {}
         self._wanted: dict[str, Wanted] = {}
         self._new: list[Wanted] = []
@@ -83,6 +82,11 @@ class FileEvents:
         self._written: dict[tuple[int, int], Version] = {}
 
     # ------------------------------------------------------------------------------------- open files
+
+    def exclude(self, patterns: tuple[str, ...]) -> None:
+        """Leave out the files whose full path matches a shell pattern (`*` matches slashes too)."""
+        self._excluded = re.compile("|".join(map(translate, patterns)) or r"(?!)")
+        self._excludes = bool(patterns)
 
     def create(self, record: FileAct) -> None:
         """Begin to wait for the end of writing."""

@@ -56,11 +56,16 @@ class KernelSource:
 
     def __init__(self, host_id: str, settings: Settings, shared: Shared | None = None) -> None:
         self._host_id, self._settings, self._shared = host_id, settings, shared
+        self._applied = settings
         self._probes: Probes | None = None
         self._drain: Drain | None = None
         self._decoder: Decoder | None = None
         self._last_drops: dict[str, int] = {}
         self._observing = False
+
+    def apply(self, settings: Settings) -> None:
+        """Take other settings while running; called from any thread, in force with the next records."""
+        self._settings = settings
 
     def supported(self) -> str:
         """Give "" when it can run here, else why not."""
@@ -80,9 +85,10 @@ class KernelSource:
     def run(self, emit: Callable[[Event], None], stop: threading.Event) -> None:
         """Observe until `stop` is set. Raises ProbeError when the kernel refuses the process probes."""
         with ExitStack() as cleanup:
-            hasher = Hasher(largest=self._settings.hash_max_bytes)
+            settings = self._applied = self._settings
+            hasher = Hasher(largest=settings.hash_max_bytes)
             cleanup.callback(hasher.stop)
-            decoder = self._decoder = Decoder(self._host_id, self._settings, emit, hasher, self._shared)
+            decoder = self._decoder = Decoder(self._host_id, settings, emit, hasher, self._shared)
             # Once before and once after the probes are attached, so that no start falls between.
             decoder.take_inventory()
             drain = self._drain = self._attach(cleanup)
@@ -125,6 +131,9 @@ class KernelSource:
         decoder.finish()
 
     def _decode_round(self, drain: Drain, decoder: Decoder, *, timeout: float) -> None:
+        if self._applied is not self._settings:
+            self._applied = self._settings
+            decoder.apply(self._applied)
         taken = drain.take(timeout)
         if taken is not None:
             for chunk in (*taken.control, *taken.bulk):

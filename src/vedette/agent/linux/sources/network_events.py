@@ -1,5 +1,6 @@
 """Records about sockets -> network_connect, port_listen."""
 
+import errno
 import socket
 
 from vedette.agent.linux.sources.model import Model
@@ -9,6 +10,16 @@ from vedette.schema.entities import Process, Socket
 from vedette.schema.events.network import NetworkConnect, PortListen
 
 _PROTOCOLS = {6: "tcp", 17: "udp", 33: "dccp", 132: "sctp", 136: "udplite", 262: "mptcp"}
+_OUTCOMES = {
+    0: "established",
+    -errno.EINPROGRESS: "pending",
+    -errno.ECONNREFUSED: "refused",
+    -errno.ETIMEDOUT: "timed_out",
+    -errno.ENETUNREACH: "unreachable",
+    -errno.EHOSTUNREACH: "unreachable",
+    -errno.EPERM: "denied",
+}
+"""Result of connect() -> `socket.outcome`; `pending`: the program did not wait for the answer."""
 _MAPPED = b"\0" * 10 + b"\xff\xff"
 """How an IPv4 address begins in a dual-stack socket."""
 
@@ -30,6 +41,7 @@ class NetworkEvents:
             local_port=record.local_port,
             remote_ip=address(record.family, record.remote),
             remote_port=record.remote_port,
+            outcome=_OUTCOMES.get(record.result, str(record.result)),
         )
         self._emit(record, NetworkConnect, ends)
 
