@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 APT := clang llvm libbpf-dev libbpf1 iproute2
 
-.PHONY: help setup system probes demo test check gen bench acceptance clean
+.PHONY: help setup system probes demo test check gen bench acceptance packages clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -56,6 +56,10 @@ demo: setup ## Central Node, this host's agent and a benign attack-like activity
 	@mkdir -p .build/openssh/deb && cd .build/openssh/deb && apt-get -qq download openssh-server openssh-client libwrap0 2>&1 | { grep -v unsandboxed || true; }
 	@for package in .build/openssh/deb/*.deb; do dpkg -x $$package .build/openssh; done
 	@test -x .build/openssh/usr/sbin/sshd && touch $@
+
+packages: setup ## the agent as .deb and .rpm in dist/, and the test that installs it in a scratch root
+	@$(BIN)/python packaging/build.py
+	@$(BIN)/python -m pytest -q tests/packaging
 
 clean: ## remove what was built
 	rm -rf $(VENV) .build src/vedette/probes/objects
