@@ -167,6 +167,19 @@ class Deployment:
         """Run the enrolled agent `name`."""
         self.start(name, "agent", "run", "--data", str(self.root / name))
 
+    def wait_for_agent(self, name: str = "agent") -> None:
+        """Wait until an agent is online and has looked at the files of what already runs."""
+
+        def calm() -> bool:
+            status = self.root / name / "status.json"
+            if not status.exists():
+                return False
+            told = json.loads(status.read_text())
+            waiting = [one["details"].get("waiting_for_digests", 0) for one in told["sources"]]
+            return told["link"]["state"] == "online" and not any(waiting)
+
+        until(calm, seconds=60, every=0.5, what=f"{name} is online and calm", alive=self.alive)
+
     def stop(self, name: str, *, how: int = signal.SIGTERM, seconds: float = 30) -> int:
         """End a started command by its pid and wait for it."""
         process = self.processes.pop(name)

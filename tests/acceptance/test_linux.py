@@ -64,6 +64,7 @@ def found(make_deployment: Callable[[], Deployment], folder: Path) -> Found:
     deployment.start_central()
     deployment.enrol()
     deployment.start_agent()
+    deployment.wait_for_agent()
     deployment.wait_for("event.type:*", seconds=60)
     return play(deployment, folder)
 
