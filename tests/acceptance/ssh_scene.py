@@ -7,6 +7,7 @@ records are ours, so nothing of the host is changed. Programs are unpacked under
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pwd
 import re
@@ -15,6 +16,7 @@ import signal
 import socket
 import struct
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -55,15 +57,28 @@ def fetch() -> None:
 
 @contextlib.contextmanager
 def auditing() -> Iterator[None]:
-    """Have the kernel audit, as journald and auditd do; afterwards it is as before."""
-    before = _audit_enabled()
-    if before == 0:
-        _audit(1001, struct.pack("=11I", 1, 1, *[0] * 9))
-    try:
-        yield
-    finally:
-        if before == 0:
-            _audit(1001, struct.pack("=11I", 1, 0, *[0] * 9))
+    """Have the kernel audit, as journald and auditd do; when the last test run that needs it ends it is as before."""
+    with (Path(tempfile.gettempdir()) / "vedette-auditing.lock").open("a+") as users:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)  # nobody else: this is the state to come back to
+            users.truncate(0)
+            users.write(str(_audit_enabled()))
+            users.flush()
+        fcntl.flock(users, fcntl.LOCK_SH)
+        if _audit_enabled() == 0:
+            _enable(1)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                users.seek(0)
+                if users.read() == "0":
+                    _enable(0)
+
+
+def _enable(enabled: int) -> None:
+    _audit(1001, struct.pack("=11I", 1, enabled, *[0] * 9))
 
 
 def _audit(number: int, payload: bytes = b"") -> bytes:

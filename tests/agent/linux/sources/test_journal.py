@@ -106,7 +106,6 @@ def test_a_host_without_a_journal_says_so(tmp_path: Path) -> None:
 
 ENTER = """set -e
 mount --bind "$1/run" /run
-test ! -e /etc/systemd/journald.conf || mount --bind "$1/journald.conf" /etc/systemd/journald.conf
 exec "$2"
 """
 JOURNALD = Path("/lib/systemd/systemd-journald")
@@ -117,8 +116,10 @@ def journald(tmp_path: Path) -> Iterator[Path]:
     """Run a journald of our own; gives the folder that it sees as /run."""
     if not JOURNALD.exists():
         pytest.skip("there is no systemd-journald on this host")
-    (tmp_path / "run/systemd").mkdir(parents=True)
-    (tmp_path / "journald.conf").write_text("[Journal]\nAudit=no\nReadKMsg=no\nStorage=volatile\nForwardToWall=no\n")
+    settings = tmp_path / "run/systemd/journald.conf.d/test.conf"
+    settings.parent.mkdir(parents=True)
+    # `Audit=` leaves the kernel's auditing as it is; yes and no would switch it for the whole host.
+    settings.write_text("[Journal]\nAudit=\nReadKMsg=no\nStorage=volatile\nForwardToWall=no\n")
     process = subprocess.Popen(
         ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", ENTER, "sh", str(tmp_path), str(JOURNALD)],
         stderr=subprocess.DEVNULL,
