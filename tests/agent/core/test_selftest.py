@@ -72,6 +72,10 @@ def test_a_log_that_the_host_does_not_keep_is_no_failure_and_not_waited_for() ->
     lines = results([check], status(absent), MARKER)
     assert (lines[0].delivered, lines[0].reason, passed(lines)) == ("not here", "no journal", True)
     assert missing([check], status(absent), MARKER) == []
+    off = SourceReport(loop=SourceState("journald", "running"), details={"note": "it is off"})
+    assert missing([check], status(off), MARKER) == []
+    lines = results([check], status(off), MARKER)
+    assert (lines[0].delivered, lines[0].reason) == ("no", "it is off")
 
 
 def test_the_same_event_from_another_log_does_not_count() -> None:

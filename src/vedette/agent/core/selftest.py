@@ -38,7 +38,7 @@ def missing(checks: Sequence[Check], status: Status, marker: str) -> list[Check]
     return [
         check
         for check in checks
-        if not _sources(check, status, marker) and not (check.only and _is_absent(reports.get(check.source)))
+        if not _sources(check, status, marker) and not (check.only and _is_silent(reports.get(check.source)))
     ]
 
 
@@ -76,6 +76,11 @@ def _sources(check: Check, status: Status, marker: str) -> list[str]:
     ]
 
 
+def _is_silent(report: SourceReport | None) -> bool:
+    """Say whether a source itself says that nothing will come."""
+    return _is_absent(report) or bool(report is not None and report.details.get("note"))
+
+
 def _is_absent(report: SourceReport | None) -> bool:
     return report is None or report.loop.state == "not_supported"
 
@@ -89,7 +94,7 @@ def _why_not(report: SourceReport | None) -> str:
     if state.state != "running":
         return f"{state.state}: {state.last_failure}" if state.last_failure else state.state
     refused = details.get("refused")
-    parts = [str(details.get("note") or "")]
+    parts = [str(details.get(name) or "") for name in ("note", "problem")]
     if isinstance(refused, dict):
         parts += [f"{name} refused: {why}" for name, why in refused.items()]
     return "; ".join(filter(None, parts)) or "the source runs, but no event came in time"

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import syslog
 import tempfile
+import time
 from pathlib import Path
 from struct import Struct
 from typing import Final
@@ -26,9 +27,14 @@ CHECKS: Final = (
     Check(act="write an audit record", event="os_log", source="audit", only=True),
     Check(act="write to the system log", event="os_log", source="journald", only=True),
     Check(act="write to the system log", event="os_log", source="auth_log", only=True),
+    Check(act="write the EICAR test file", event="epp_detect", source="scanner", only=True),
 )
 PATIENCE: Final = 30.0
 """Seconds that one act may take."""
+LOOK_AT_IT: Final = 4.0
+"""Seconds that the test file stays, for the scanner to come by."""
+_EICAR: Final = "X5O!P%@AP[4\\PZX54(P^)7CC)7}", "$EICAR-STANDARD-", "ANTIVIRUS-TEST-FILE!$H+H*"
+"""In parts, so that no scanner takes this file for the test file."""
 _NETLINK_AUDIT, _TRUSTED_APP, _REQUEST = 9, 1121, 1
 _HEADER = Struct("=IHHII")
 
@@ -52,11 +58,14 @@ def act(marker: str) -> None:
 
 
 def _files(marker: str) -> None:
-    with tempfile.TemporaryDirectory(prefix=marker) as folder:
+    with tempfile.TemporaryDirectory(prefix=marker, ignore_cleanup_errors=True) as folder:
         before, after = Path(folder, f"{marker}.txt"), Path(folder, f"{marker}.renamed")
         before.write_text("a file of the self-test\n", encoding="ascii")
         before.rename(after)
         after.unlink()
+        with contextlib.suppress(OSError):  # another scanner may take it away
+            Path(folder, f"{marker}.com").write_text("".join(_EICAR), encoding="ascii")
+            time.sleep(LOOK_AT_IT)
 
 
 def _network() -> None:
