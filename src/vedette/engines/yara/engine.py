@@ -64,6 +64,15 @@ class YaraEngine:
         return Verdict(engine=NAME, status=Status.CLEAN, db_time=self._db_time)
 
 
+def warm_up() -> None:
+    """Have the library load whatever it loads at its first scan, while files can still be opened."""
+    imports = "".join(f'import "{name}"\n' for name in yara_x.module_names())  # type: ignore[attr-defined] # its stubs leave it out
+    compiler = yara_x.Compiler()
+    compiler.add_source(f"{imports}rule warm {{ condition: true }}")
+    yara_x.Scanner(compiler.build()).scan(b"\x7fELF")
+    library_version()
+
+
 def _finding(rule: yara_x.Rule, data: bytes) -> Finding:
     because: dict[str, str] = {}
     for pattern in rule.patterns:

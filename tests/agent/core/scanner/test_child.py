@@ -59,6 +59,15 @@ def test_a_file_is_looked_at_with_its_digests(child: ScanChild, needle: Path) ->
     assert (outcome.size, child.cpu > 0) == (14, True)
 
 
+def test_rules_may_use_every_module(child: ScanChild) -> None:
+    """The library loads parts of itself at its first scan, when the process has no rights any more."""
+    imports = "".join(f'import "{name}"\n' for name in ("pe", "elf", "dotnet", "hash", "math", "macho", "lnk"))
+    rule = f"{imports}rule program {{ condition: elf.number_of_sections > 0 and math.entropy(0, filesize) > 1 }}"
+    ruleset = RuleSet((RuleFile("m.yar", rule.encode()),))
+    child.load(compile_set(ruleset, now=1), seconds=5)
+    assert [one.status for one in scan(child, Path("/bin/sh").resolve()).verdicts] == [Status.DETECTED]
+
+
 def test_a_file_that_is_another_one_by_now_is_not_looked_at(child: ScanChild, needle: Path) -> None:
     assert scan(child, needle, sha256="0" * 64).verdicts == ()
 

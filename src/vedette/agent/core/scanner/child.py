@@ -1,5 +1,6 @@
 """The agent's end of the scanning process: started when it is needed, ended when it does not answer."""
 
+import contextlib
 import logging
 import socket
 import subprocess
@@ -20,6 +21,9 @@ GRACE = 10.0
 LOADING = 60.0
 """Seconds that the loading of rules may take."""
 LEAVING = 2.0
+"""Seconds that an idle process has to end when the agent closes its end."""
+ENDING = 0.5
+"""Seconds within which a process that closed its end must have ended."""
 
 
 class ScanChild:
@@ -112,10 +116,13 @@ class ScanChild:
 
     def _failed(self, error: Exception) -> str:
         """End the process and say what became of it."""
-        process = self._process
-        code = None if process is None else process.poll()
-        if process is not None and code is None:
-            process.kill()
+        process, code = self._process, None
+        if process is not None:
+            if not isinstance(error, TimeoutError):
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    code = process.wait(ENDING)
+            if code is None:
+                process.kill()
         self.stop()
         self.restarts += 1
         told = str(error) or type(error).__name__

@@ -16,8 +16,8 @@ from vedette.agent.core.scanner.messages import REQUESTS, Load, Outcome, Scan, r
 from vedette.engines.clamd.engine import ClamdEngine
 from vedette.engines.objects import ObjectEngine, Verdict, not_scanned
 from vedette.engines.reading import read_whole
-from vedette.engines.yara.compiled import Compiled, library_version
-from vedette.engines.yara.engine import NAME, YaraEngine
+from vedette.engines.yara.compiled import Compiled
+from vedette.engines.yara.engine import NAME, YaraEngine, warm_up
 from vedette.runtime.errors import ConfigError
 
 NICENESS = 10
@@ -30,7 +30,7 @@ _PR_SET_NO_NEW_PRIVS = 38
 def main() -> None:
     """Answer until the agent closes its end."""
     channel = socket.socket(fileno=int(sys.argv[1]))
-    library_version()  # read now: afterwards the installation may be out of reach
+    warm_up()  # now: afterwards the installation may be out of reach
     give_up_rights()
     engines: list[ObjectEngine] = []
     while True:
@@ -56,7 +56,6 @@ def give_up_rights() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     if os.geteuid() == 0:
         os.setgroups([])
         os.setresgid(NOBODY, NOBODY, NOBODY)
