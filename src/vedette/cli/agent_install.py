@@ -1,5 +1,6 @@
 """`vedette agent install` and `uninstall`: the agent as a service of this host."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def install(data: Path, root: Path, executable: Path | None, no_start: bool) -> 
     from vedette.agent.linux import service
 
     control = service.systemctl if root == Path("/") and not no_start and service.systemd_runs() else None
-    started = executable or Path(sys.argv[0]).absolute()
+    started = executable or _this_program()
     try:
         unit = service.install(root=root, executable=started, data=data.absolute(), control=control)
     except VedetteError as error:
@@ -62,6 +63,16 @@ def uninstall(data: Path, root: Path, keep_data: bool) -> None:  # noqa: FBT001 
         click.echo(f"removed {path}")
     if not removed:
         click.echo("nothing to remove")
+
+
+def _this_program() -> Path:
+    """Give the `vedette` that runs now, also when it was started as `python -m vedette`."""
+    started = Path(sys.argv[0]).absolute()
+    beside = Path(sys.executable).parent / "vedette"
+    found = started if started.name == "vedette" else beside
+    if not os.access(found, os.X_OK):
+        raise click.ClickException(f"{found} cannot be started; say what can with --executable")
+    return found
 
 
 def _refuse_a_running_agent(data: Path) -> None:

@@ -1,5 +1,6 @@
 """`vedette agent selftest`: do one harmless thing for each source, and see which ones the agent noticed."""
 
+import platform
 import secrets
 import subprocess
 import time
@@ -26,6 +27,8 @@ def selftest(data: Path, wait: int, as_json: bool) -> None:  # noqa: FBT001 - cl
     Starts a program, creates, renames and deletes a file in the temporary directory, connects to itself on loopback
     and writes one audit record; all carry a marker and are sent on like any event.
     """
+    if platform.system() != "Linux":
+        raise click.ClickException("the self-test is there for Linux only")
     from vedette.agent.core import selftest as core
     from vedette.agent.linux import selftest_acts as acts
 
