@@ -160,6 +160,7 @@ __noinline int walk(struct scratch *s, __u64 from, __u64 on, __u32 at)
 	struct dentry *root = BPF_CORE_READ(vfs, mnt_root);
 	/* Kept in memory: the verifier then sees the same state in each round and need not follow every sum. */
 	s->length = 0;
+	barrier(); /* else the compiler enters the loop at its middle, which 6.1 refuses */
 
 	for (int i = 0; i < DEPTH; i++) {
 		__u32 length = s->length;
@@ -195,6 +196,14 @@ static __always_inline __u32 walked(struct header *h, int n, __u16 cut)
 		n = -n;
 	}
 	return n > PATH_BYTES ? PATH_BYTES : n;
+}
+
+/* Length of a text that was read; 0 when that failed. One comparison: 6.12 does not follow two. */
+static __always_inline __u32 kept(long got)
+{
+	__u32 n = got;
+	barrier_var(n);
+	return n > PATH_BYTES ? 0 : n;
 }
 
 static __always_inline struct file *file_of(struct task_struct *task, int fd)

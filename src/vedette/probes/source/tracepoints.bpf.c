@@ -60,7 +60,7 @@ int BPF_PROG(process_exec, struct task_struct *task, pid_t old, struct linux_bin
 	e->directory_length = n;
 	at += n;
 	long got = bpf_probe_read_kernel_str(s->bytes + at, PATH_BYTES, bprm->filename);
-	n = got > 0 && got <= PATH_BYTES ? got : 0;
+	n = kept(got);
 	e->name_length = n;
 	at += n;
 
@@ -290,7 +290,7 @@ static __always_inline __u32 put_name(struct scratch *s, __u32 at, const char *n
 	if (at > sizeof(s->bytes) - PATH_BYTES)
 		return 0;
 	long n = bpf_probe_read_user_str(s->bytes + at, PATH_BYTES, name);
-	return n > 0 && n <= PATH_BYTES ? n : 0;
+	return kept(n);
 }
 
 /*
