@@ -10,20 +10,22 @@ from pathlib import Path
 import pytest
 
 from vedette.engines.objects import Reason
-from vedette.engines.reading import BLOCK, read_whole
+from vedette.engines.reading import read_whole
+
+SIZE = 100_007
 
 
 @pytest.fixture
 def handle(tmp_path: Path) -> Iterator[int]:
     path = tmp_path / "file"
-    path.write_bytes(b"x" * (2 * BLOCK + 7))
+    path.write_bytes(b"x" * SIZE)
     opened = os.open(path, os.O_RDONLY)
     yield opened
     os.close(opened)
 
 
 def test_a_file_is_read_with_its_digests(handle: int) -> None:
-    data = b"x" * (2 * BLOCK + 7)
+    data = b"x" * SIZE
     reading = read_whole(handle, 1 << 30)
     assert (reading.data, reading.size, reading.problem) == (data, len(data), None)
     assert reading.sha256 == hashlib.sha256(data).hexdigest()
@@ -32,13 +34,13 @@ def test_a_file_is_read_with_its_digests(handle: int) -> None:
 
 def test_it_is_read_from_its_start_wherever_the_handle_stands(handle: int) -> None:
     os.lseek(handle, 10, os.SEEK_SET)
-    assert len(read_whole(handle, 1 << 30).data) == 2 * BLOCK + 7
+    assert len(read_whole(handle, 1 << 30).data) == SIZE
 
 
 def test_one_above_the_limit_is_not_read_and_tells_sizes(handle: int) -> None:
     reading = read_whole(handle, 100)
     assert (reading.problem, reading.data, reading.sha256) == (Reason.TOO_LARGE, b"", None)
-    assert reading.detail == f"{2 * BLOCK + 7} bytes, limit 100"
+    assert reading.detail == f"{SIZE} bytes, limit 100"
 
 
 def test_one_that_shrinks_while_it_is_read_is_truncated(handle: int, monkeypatch: pytest.MonkeyPatch) -> None:

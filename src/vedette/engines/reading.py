@@ -7,8 +7,6 @@ from msgspec import Struct
 
 from vedette.engines.objects import Reason
 
-BLOCK = 1 << 20
-
 
 class Reading(Struct, frozen=True, kw_only=True):
     """A file as it was read; `problem` is "" when it is all there."""
@@ -39,9 +37,7 @@ def read_whole(handle: int, largest: int) -> Reading:
 
 def _read(handle: int, size: int) -> bytes:
     """Read `size` bytes; what is appended meanwhile belongs to the next version of the file."""
-    parts: list[bytes] = []
-    offset = 0
-    while offset < size and (part := os.pread(handle, min(BLOCK, size - offset), offset)):
-        parts.append(part)
-        offset += len(part)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    data = os.pread(handle, size, 0)  # in one piece, as a rule: joining pieces would need the memory twice
+    while len(data) < size and (part := os.pread(handle, size - len(data), len(data))):
+        data += part
+    return data
