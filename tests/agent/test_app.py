@@ -276,3 +276,23 @@ def test_the_service_manager_hears_of_start_life_and_stop(
         assert manager.recv(1000).startswith(b"WATCHDOG=1\nSTATUS=")
         running.stop()
         assert manager.recv(1000) == b"STOPPING=1"
+
+
+def test_a_clean_stop_and_a_start_such_as_a_reboot_or_an_upgrade_keep_the_buffer(
+    ingest: Any, data: Path, eventually: Eventually
+) -> None:
+    ingest.stop()
+    first = Counting(40)
+    running = Running(data, first)
+    first.done.wait(10)
+    running.stop()
+    status = read_status(data)
+    assert status is not None
+    assert (status.buffer.events, status.link.state) == (40, "offline")
+    ingest.start()
+    running = Running(data, Counting(2))
+    eventually(lambda: ingest.received() >= 42)
+    running.stop()
+    ingest.stop()
+    assert numbers(ingest) == list(range(1, 43))
+    assert {row["event.type"] for row in ingest.events()} == {"process_stop"}  # and no gap: it was a clean stop

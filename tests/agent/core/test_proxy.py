@@ -149,7 +149,7 @@ def test_a_proxy_that_is_away_is_named(start_server: Start) -> None:
         unused.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{unused.getsockname()[1]}"
         transport = connect(start_server(), address)
-        with pytest.raises(UnreachableError, match=f"^the proxy {address} cannot be reached: .*refused"):
+        with pytest.raises(UnreachableError, match=f"^the proxy {address} cannot be reached: .*refused$"):
             transport.send(b"")
         transport.close()
 

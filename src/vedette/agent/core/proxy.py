@@ -19,6 +19,7 @@ from vedette.runtime.files import write_atomic
 FILE: Final = "proxy"
 FROM_ENVIRONMENT: Final = "environment"
 _VARIABLES: Final = ("HTTPS_PROXY", "https_proxy")
+_CLOSING: Final = ")\"'"
 _TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d{3})")
 
 
@@ -41,7 +42,7 @@ class Proxy(msgspec.Struct, frozen=True):
         """Say in a sentence why it did not connect us to `server`; `text` is the library's word."""
         found = _TUNNEL_REFUSED.search(text)
         if found is None:
-            return f"the proxy {self.address} cannot be reached: {text.rpartition(': ')[2].rstrip(')')}"
+            return f"the proxy {self.address} cannot be reached: {text.rpartition(': ')[2].rstrip(_CLOSING)}"
         status = int(found[1])
         if status == 407 and self.user:
             return f"the proxy {self.address} does not accept the password of {self.user!r} (407; Basic sign-in)"
