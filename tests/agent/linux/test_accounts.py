@@ -68,7 +68,7 @@ def test_a_session_that_nothing_is_known_of_is_none() -> None:
 def test_a_remote_session_names_its_host_and_user() -> None:
     session = Directory().accounts().session(4, 7, "pts0", "198.51.100.9")
     assert session is not None
-    assert (session.id, session.user, session.tty) == ("4", "alice", "pts0")
+    assert (session.id, session.user, session.tty) == ("4", "alice", "pts/0")
     assert (session.type, session.remote_host) == ("remote", "198.51.100.9")
 
 

@@ -107,7 +107,7 @@ def test_accounts_name_the_remote_host_as_soon_as_it_is_known() -> None:
     host.audit("USER_START", "opened")
     after = accounts.session(12, 5, "pts0", "6.6.6.6")
     assert after is not None
-    assert (after.remote_host, after.remote_source, after.tty) == ("client.example", "audit", "pts0")
+    assert (after.remote_host, after.remote_source, after.tty) == ("client.example", "audit", "pts/0")
     assert accounts.session(12, 5, "pts0", "6.6.6.6") is after
     assert accounts.session(KERNEL_NO_ID, KERNEL_NO_ID, "", "") is None
 

@@ -87,6 +87,11 @@ class Accounts:
 
     def _session(self, key: tuple[int, int, str, str]) -> Session:
         number, login, tty, remote = key
+        if tty.startswith("pts") and tty[3:].isdigit():
+            tty = f"pts/{tty[3:]}"  # the kernel's name of a terminal, as everybody else writes it
+        if self._logins is not None and number != NO_ID:
+            name = None if login == NO_ID else self.user_name(login)
+            self._logins.seen(number, user=name, uid=login, tty=tty, remote=remote)
         known = None if self._logins is None else self._logins.session(number)
         if known is not None and (known.remote_host or not remote):
             return known if known.tty or not tty else replace(known, tty=tty)

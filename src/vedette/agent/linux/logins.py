@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from pathlib import PurePosixPath
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -40,6 +40,8 @@ class Login(msgspec.Struct):
     tty: str | None = None
     start: Micros | None = None
     leader: int | None = None
+    guessed: bool = False
+    """The leader is only some process of the session: nobody told of a login, processes were seen."""
     due: Micros = 0
     told: bool = False
 
@@ -47,6 +49,15 @@ class Login(msgspec.Struct):
         """Give it as the entity of events."""
         facts = {name: getattr(self, name) for name in ("id", "user", "type", "remote_host", "remote_source", "tty")}
         return Session(**facts, start=self.start, **more)  # type: ignore[arg-type]
+
+
+class Leader(NamedTuple):
+    """Who leads a session; see `Login`."""
+
+    id: str
+    number: int
+    pid: int | None
+    guessed: bool
 
 
 class Logins:
@@ -67,10 +78,37 @@ class Logins:
         """Give the session with an audit session id, for events of its processes."""
         return self._sessions.get(number)
 
-    def leaders(self) -> list[tuple[str, int]]:
-        """Give id and leader of the open sessions that have one."""
+    def seen(self, number: int, *, user: str | None, uid: int, tty: str, remote: str) -> None:
+        """Take that a process of a session that nobody told of was seen; its leader is yet to be found."""
+        login = self._open.get(str(number))
+        if login is None and number in self._sessions:
+            return  # it ended; this process outlives it
+        if login is not None and not login.guessed:
+            return  # who opened it told all of it
+        self.opened(
+            Login(
+                id=str(number), number=number, user=user, uid=uid, type="remote" if remote else "local",
+                remote_host=remote or None, remote_source="environment" if remote else None, tty=tty or None, guessed=True,
+            )
+        )  # fmt: skip
+
+    def leaders(self) -> list[Leader]:
+        """Give who leads the open sessions, as far as it is known."""
         with self._lock:
-            return [(login.id, login.leader) for login in self._open.values() if login.leader]
+            return [Leader(login.id, login.number, login.leader, login.guessed) for login in self._open.values()]
+
+    def lead(self, identity: str, pid: int, start: Micros, kind: str) -> None:
+        """Take that `pid`, which started then, leads a session that was only seen."""
+        with self._lock:
+            login = self._open.get(identity)
+            if login is None or not login.guessed:
+                return
+            login.leader = pid
+            login.start = login.start or start
+            if not login.told and login.type == "local":
+                login.type = kind
+            self._sessions[login.number] = login.session()
+            self.version += 1
 
     def of_audit(self, record: LogRecord, executable: str = "") -> None:
         """Take what an audit record says of a session."""
@@ -217,6 +255,9 @@ def _complete(known: Login, more: Login) -> bool:
             changed = True
     if known.remote_source == "environment" and more.remote_host and more.remote_source != "environment":
         known.remote_host, known.remote_source, changed = more.remote_host, more.remote_source, True
+    if known.guessed and not more.guessed:
+        known.guessed, known.leader = False, more.leader or known.leader
+        known.type, changed = more.type, True
     if known.number == NO_ID and more.number != NO_ID:
         known.number, changed = more.number, True
     if changed and known.remote_host and known.type == "local":

@@ -135,3 +135,32 @@ def test_a_huge_folder_of_sessions_is_bounded(host: FileHost, monkeypatch: pytes
         host.logind(f"s{number}", LOGIND)
     host.source.look()
     assert len(host.logins) == 5
+
+
+def test_a_session_that_was_only_seen_ends_with_its_last_process(host: FileHost) -> None:
+    host.process(30, session=3, name="cron")
+    host.process(31, session=3)
+    host.logins.seen(3, user="joe", uid=5, tty="", remote="")
+    host.source.look()
+    (active,) = host.told()
+    assert (active.id, active.user, active.type, active.state) == ("3", "joe", "scheduled", "active")
+    shutil.rmtree(host.places.proc / "30")
+    host.source.look()
+    assert host.told() == []
+    shutil.rmtree(host.places.proc / "31")
+    host.source.look()
+    host.source.look()
+    (closed,) = host.told()
+    assert (closed.id, closed.state) == ("3", "closed")
+    host.logins.seen(3, user="joe", uid=5, tty="", remote="")
+    assert len(host.logins) == 0
+
+
+def test_what_is_told_of_a_session_goes_before_what_was_seen(host: FileHost) -> None:
+    host.process(30, session=3, name="sshd")
+    host.logins.seen(3, user="joe", uid=5, tty="pts/1", remote="6.6.6.6")
+    host.source.look()
+    host.logins.opened(Login(id="3", number=3, type="remote", leader=77, remote_host="10.1.2.3", remote_source="audit"))
+    (active,) = host.told()
+    assert (active.remote_host, active.remote_source, active.tty) == ("10.1.2.3", "audit", "pts/1")
+    assert [leader.pid for leader in host.logins.leaders()] == [77]

@@ -14,7 +14,7 @@ from vedette.agent.linux import inventory
 from vedette.agent.linux.accounts import Accounts
 from vedette.agent.linux.kernel_time import KernelTime
 from vedette.agent.linux.log_events import LogEvents
-from vedette.agent.linux.logins import Login, Logins, session_type
+from vedette.agent.linux.logins import Leader, Login, Logins, session_type
 from vedette.agent.linux.tail import Tail
 from vedette.normalise import logind, utmp
 from vedette.normalise.log_record import NO_ID, LogRecord
@@ -172,16 +172,35 @@ class SessionsSource:
         yield from found.values()
 
     def _look_at_leaders(self) -> None:
-        """Close the sessions whose leader is gone without a word."""
+        """Close the sessions whose leader is gone without a word; find leaders for those that were only seen."""
         leaders: dict[str, tuple[int, int]] = {}
-        for identity, pid in self._logins.leaders():
-            start = _start_of(self._places.proc / str(pid))
-            before = self._leaders.get(identity)
-            if start is None or (before is not None and before != (pid, start)):
-                self._logins.closed(identity, now())
+        lost: list[Leader] = []
+        for leader in self._logins.leaders():
+            start = None if leader.pid is None else _start_of(self._places.proc / str(leader.pid))
+            before = self._leaders.get(leader.id)
+            if leader.pid is None or start is None or (before is not None and before != (leader.pid, start)):
+                lost.append(leader)
             else:
-                leaders[identity] = (pid, start)
+                leaders[leader.id] = (leader.pid, start)
         self._leaders = leaders
+        found = self._first_processes({leader.number for leader in lost if leader.guessed})
+        for leader in lost:
+            process = found.get(leader.number)
+            if leader.guessed and process is not None:
+                kind = session_type(process.name.decode("utf-8", "replace"), remote=False)
+                self._logins.lead(leader.id, process.pid, KernelTime().micros(process.start), kind)
+            elif leader.guessed or leader.pid is not None:
+                self._logins.closed(leader.id, now())
+
+    def _first_processes(self, numbers: set[int]) -> dict[int, inventory.Found]:
+        """Give the oldest process of each of these sessions; looks through /proc only when there is a question."""
+        first: dict[int, inventory.Found] = {}
+        for folder in self._places.proc.iterdir() if numbers else ():
+            if folder.name.isdigit() and (number := _number(folder / "sessionid")) in numbers:
+                process = _process(folder)
+                if process is not None and (number not in first or process.start < first[number].start):
+                    first[number] = process
+        return first
 
     def drops(self) -> dict[str, int]:
         """Event type -> lost since `run` began."""
@@ -245,8 +264,12 @@ def _remote(environment: bytes) -> str:
 
 
 def _start_of(folder: Path) -> int | None:
+    process = _process(folder)
+    return None if process is None else process.start
+
+
+def _process(folder: Path) -> inventory.Found | None:
     try:
-        found = inventory.parse_stat(_read(folder / "stat"))
+        return inventory.parse_stat(_read(folder / "stat"))
     except OSError:
         return None
-    return None if found is None else found.start
