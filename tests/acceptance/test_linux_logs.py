@@ -90,6 +90,7 @@ def test_the_processes_of_the_session_are_found_by_the_host_it_came_from(
     deployment: Deployment, scene: SshScene
 ) -> None:
     query = f"event.type:process_start AND session.remote_host:127.0.0.1 AND session.id:{scene.truth['session']}"
+    deployment.wait_for(f"{query} AND process.file.name:su")
     programs = {event["process.command_line"] for event in deployment.hunt(query)}
     assert "su root -c true" in programs
     assert f"sh -c {scene.truth['inside']}" in programs

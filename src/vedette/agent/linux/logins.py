@@ -88,7 +88,8 @@ class Logins:
         self.opened(
             Login(
                 id=str(number), number=number, user=user, uid=uid, type="remote" if remote else "local",
-                remote_host=remote or None, remote_source="environment" if remote else None, tty=tty or None, guessed=True,
+                remote_host=remote or None, remote_source="environment" if remote else None,
+                tty=tty or None, guessed=True,
             )
         )  # fmt: skip
 
