@@ -20,7 +20,7 @@ except ImportError:  # run as a script
 ROOT = Path(__file__).parent
 SOURCE = ROOT / "src/vedette/probes/source"
 OBJECTS = ROOT / "src/vedette/probes/objects"
-PROGRAMS = ("tracepoints",)
+PROGRAMS = ("tracepoints", "lsm")
 APT = "apt-get install -y clang llvm libbpf-dev"
 ARCHITECTURES = {"x86_64": "x86", "aarch64": "arm64"}
 FLAGS = ("-g", "-O2", "-Wall", "-Werror", "-target", "bpf", "-mcpu=v3")

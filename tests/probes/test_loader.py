@@ -9,6 +9,7 @@ import pytest
 
 from vedette.probes import loader
 from vedette.probes.loader import Opened, Probes, read_object
+from vedette.probes.replacements import ADDED, REPLACEMENTS
 from vedette.probes.syscalls import PATH_CALLS, RULE_BYTES, RULE_SLOTS, TRACEPOINTS, rule_table
 from vedette.runtime.errors import ProbeError
 
@@ -79,7 +80,7 @@ def test_closing_gives_every_descriptor_back() -> None:
 def test_every_program_in_the_object_has_a_place_to_attach_to() -> None:
     opened = Opened(read_object())
     try:
-        own_section = {name for name in opened.programs if name.startswith(("process_", "socket_state"))}
+        own_section = {"process_exec", "process_fork", "process_exit", "files_left", "socket_state"}
         assert set(opened.programs) == own_section | set(TRACEPOINTS)
         assert {name for name in opened.maps if not name.endswith(".rodata")} == MAPS
     finally:
@@ -97,3 +98,29 @@ def test_the_rule_table_has_each_call_at_its_number(machine: str) -> None:
 
 def test_the_object_folder_is_inside_the_package() -> None:
     assert loader.OBJECTS.parent.name == "probes"
+
+
+def test_lsm_mode_is_tracepoint_mode_and_programs_that_replace_some_of_it() -> None:
+    opened, other = Opened(read_object("lsm")), Opened(read_object())
+    try:
+        assert set(opened.programs) == set(other.programs) | ADDED
+        for replacement in REPLACEMENTS:
+            known = set(other.programs).union(*TRACEPOINTS.values())
+            assert known.issuperset(replacement.instead_of)
+    finally:
+        opened.close()
+        other.close()
+
+
+@pytest.mark.root
+def test_a_kernel_that_refuses_lsm_programs_gets_tracepoint_mode_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loader, "lsm_refusal", lambda: "not today")
+    probes = loader.start(rings=RINGS, exclude=[])
+    try:
+        assert (probes.mode, probes.refused) == ("tracepoint", {"lsm": "not today"})
+    finally:
+        probes.close()
+    with pytest.raises(ProbeError, match="refuses LSM mode: not today"):
+        loader.start(rings=RINGS, exclude=[], mode="lsm")

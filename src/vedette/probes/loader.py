@@ -7,11 +7,13 @@ Whether a program loads is found by trying. Lists of kernel features are not a p
 import ctypes
 import os
 import platform
+import re
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from vedette.probes.libbpf import libbpf, messages, reason
+from vedette.probes.replacements import ADDED, SMALLEST, select
 from vedette.probes.syscalls import TRACEPOINTS, rule_table
 from vedette.probes.tracefs import Tracefs, perf_event
 from vedette.runtime.errors import ProbeError
@@ -65,8 +67,17 @@ class Probes:
         self._bpf = libbpf()
         self._links: list[int] = []
         self.refused: dict[str, str] = {}
+        self._replaced: frozenset[str] = frozenset()
         self.attached: list[str] = []
+        self.mode = "tracepoint"
+        excluded = tuple(exclude)
+        while not self._is_started(data, rings, excluded):
+            self.close()  # a program loads but cannot be attached: once more, with what it would have replaced
+            self.attached.clear()
+
+    def _is_started(self, data: bytes, rings: dict[str, int], exclude: tuple[int, ...]) -> bool:
         self._opened = self._load(data, rings)
+        before = ADDED.intersection(self.refused)
         try:
             for pid in exclude:
                 self.exclude(pid)
@@ -74,6 +85,7 @@ class Probes:
         except BaseException:
             self.close()
             raise
+        return before == ADDED.intersection(self.refused)
 
     def _prepared(self, data: bytes, rings: dict[str, int]) -> Opened:
         opened = Opened(data)
@@ -88,36 +100,47 @@ class Probes:
         return opened
 
     def _load(self, data: bytes, rings: dict[str, int]) -> Opened:
-        """All programs at once (fast); after a refusal each alone, then those that passed."""
-        opened = self._prepared(data, rings)
-        names = list(opened.programs)
-        problem = opened.load(names)
-        if not problem:
-            return opened
-        opened.close()
-        for name in names:
+        """All programs at once (fast); after a refusal without the one that was refused."""
+        while True:
+            opened = self._prepared(data, rings)
+            selection = select(opened.programs, self.refused)
+            problem = opened.load(selection.programs)
+            if not problem:
+                self._replaced = selection.replaced
+                self.mode = "lsm" if selection.replaced else "tracepoint"
+                return opened
+            opened.close()
+            refused = self._refused_among(selection.programs, problem, data, rings)
+            if not refused:
+                raise ProbeError(f"the kernel refuses the probes: {problem}")
+            self.refused |= refused
+
+    def _refused_among(
+        self, programs: frozenset[str], problem: str, data: bytes, rings: dict[str, int]
+    ) -> dict[str, str]:
+        """Who was refused: as libbpf names it, else by trying each alone."""
+        named = re.search(r"prog '(\w+)'", problem)
+        if named and named[1] in programs:
+            return {named[1]: problem}
+        refused = {}
+        for name in sorted(programs):
             alone = self._prepared(data, rings)
             refusal = alone.load([name])
             alone.close()
             if refusal:
-                self.refused[name] = refusal
-        opened = self._prepared(data, rings)
-        passed = [name for name in names if name not in self.refused]
-        problem = opened.load(passed) if passed else problem
-        if problem:
-            opened.close()
-            raise ProbeError(f"the kernel refuses the probes: {problem}")
-        return opened
+                refused[name] = refusal
+        return refused
 
     def _attach(self) -> None:
         numbers = Tracefs()
         try:
             for name, program in self._opened.programs.items():
-                if name in self.refused:
+                if name in self.refused or self._bpf.bpf_program__fd(program) < 0:
                     continue
                 if name in TRACEPOINTS:
                     for tracepoint in TRACEPOINTS[name]:
-                        self._attach_call(numbers, tracepoint, program)
+                        if tracepoint not in self._replaced:
+                            self._attach_call(numbers, tracepoint, program)
                 else:
                     self._keep(name, self._bpf.bpf_program__attach(program))
         finally:
@@ -198,10 +221,35 @@ def read_object(name: str = "tracepoints") -> bytes:
         raise ProbeError("the probes are not built; run: python build_probes.py") from None
 
 
+def lsm_refusal() -> str:
+    """Give "" when this kernel takes programs of LSM mode, else why not: found by trying the smallest."""
+    opened = Opened(read_object("lsm"))
+    try:
+        return opened.load([SMALLEST])
+    finally:
+        opened.close()
+
+
+def start(*, rings: dict[str, int], exclude: Iterable[int], mode: str = "") -> Probes:
+    """Load and attach what the kernel takes: LSM mode, else tracepoint mode; or only `mode`. Raises ProbeError."""
+    refusal = "" if mode == "tracepoint" else lsm_refusal()
+    if mode != "tracepoint" and not refusal:
+        try:
+            return Probes(read_object("lsm"), rings=rings, exclude=exclude)
+        except ProbeError as error:
+            refusal = str(error)
+    if mode == "lsm":
+        raise ProbeError(f"this kernel refuses LSM mode: {refusal}")
+    probes = Probes(read_object(), rings=rings, exclude=exclude)
+    if refusal:
+        probes.refused["lsm"] = refusal
+    return probes
+
+
 if __name__ == "__main__":
     began = time.monotonic()
-    probes = Probes(read_object(), rings={}, exclude=[os.getpid()])
-    print(f"{len(probes.attached)} attached in {time.monotonic() - began:.2f} s", probes.attached)  # noqa: T201
+    probes = start(rings={}, exclude=[os.getpid()])
+    print(f"mode {probes.mode}, {len(probes.attached)} attached in {time.monotonic() - began:.2f} s", probes.attached)  # noqa: T201
     for what, why in probes.refused.items():
         print(f"refused: {what}: {why}")  # noqa: T201
     probes.close()

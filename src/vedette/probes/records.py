@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import msgspec
 
-EXEC, EXIT, FORK, CONNECT, ACCEPT, LISTEN, CREATE, CLOSE, MAP, ATTRIBUTES, PATH = range(1, 12)
+EXEC, EXIT, FORK, CONNECT, ACCEPT, LISTEN, CREATE, CLOSE, MAP, ATTRIBUTES, PATH, DRIVER, ACCESS = range(1, 14)
 """`enum kind`."""
 UNLINK, RENAME, SYMLINK, LINK, MKNOD, CHANGE = range(1, 7)
 """`enum operation` of a PATH record."""
@@ -24,6 +24,7 @@ _EXIT = Struct("<HHIQQ2I5I3IQ" + "I4x")
 _NET = Struct("<HHIQQ2I5I3IQ" + "4H16s16si4x")
 _FILE = Struct("<HHIQQ2I5I3IQ" + _INODE + "I4x")
 _PATH = Struct("<HHIQQ2I5I3IQ" + "5H2xI")
+_ACCESS = Struct("<HHIQQ2I5I3IQ" + "Q2I")
 _kind_at = Struct("<H").unpack_from
 
 
@@ -112,7 +113,15 @@ class PathAct(Acted, gc=False):
     argument: int
 
 
-Record: TypeAlias = Exec | Exit | Fork | Net | FileAct | PathAct
+class Access(Acted, gc=False):
+    """A process took hold of the process `target`; `target_start` 0 = not known; `mode`: 1 read, 2 attach."""
+
+    target_start: int
+    target: int
+    mode: int
+
+
+Record: TypeAlias = Exec | Exit | Fork | Net | FileAct | PathAct | Access
 
 
 def decode(data: bytes, offset: int, length: int) -> Record | None:
@@ -192,6 +201,13 @@ def _exec(data: bytes, offset: int, end: int) -> Record | None:
     )  # fmt: skip
 
 
+def _access(data: bytes, offset: int, _end: int) -> Record | None:
+    (k, f, _, at, start, pid, _, u, g, eu, eg, lo, se, ns, pa, ps, begun, target, mode) = _ACCESS.unpack_from(
+        data, offset
+    )
+    return Access(k, f, at, start, pid, (u, g, eu, eg, lo), se, ns, pa, ps, begun, target, mode)
+
+
 _DECODERS = {
     EXEC: (_exec, _EXEC.size),
     EXIT: (_exit, _EXIT.size),
@@ -204,6 +220,8 @@ _DECODERS = {
     MAP: (_file, _FILE.size),
     ATTRIBUTES: (_file, _FILE.size),
     PATH: (_path, _PATH.size),
+    DRIVER: (_file, _FILE.size),
+    ACCESS: (_access, _ACCESS.size),
 }
 
 

@@ -55,6 +55,8 @@ TRACEPOINTS: dict[str, tuple[str, ...]] = {
     "socket_connected": ("sys_exit_connect",),
     "socket_accepted": ("sys_exit_accept", "sys_exit_accept4"),
     "socket_bound": ("sys_exit_bind",),
+    "module_loaded": ("sys_exit_finit_module",),
+    "process_traced": ("sys_exit_ptrace",),
 }
 """Program -> tracepoints of category `syscalls`. Programs not named here attach by their own section."""
 

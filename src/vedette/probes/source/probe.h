@@ -12,6 +12,9 @@
 #define DEPTH 48          /* folders and mounts walked */
 #define STRINGS 16384     /* arguments and environment kept; a per-CPU value may not exceed 32 KiB */
 #define DATA (3 * PATH_BYTES + STRINGS)
+#ifndef SCRATCHES
+#define SCRATCHES 1       /* for each CPU */
+#endif
 #define NO_ID 0xffffffffU
 #define SECOND 1000000000ULL
 
@@ -43,7 +46,7 @@ struct scratch {
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, SCRATCHES);
 	__type(key, __u32);
 	__type(value, struct scratch);
 } scratches SEC(".maps");
@@ -57,15 +60,16 @@ static __always_inline void count_drop(__u32 kind)
 
 static __always_inline struct scratch *take_scratch(__u32 kind)
 {
-	__u32 zero = 0;
-	struct scratch *s = bpf_map_lookup_elem(&scratches, &zero);
-	if (!s)
-		return 0;
-	if (__sync_lock_test_and_set(&s->busy, 1)) {
-		count_drop(kind);
-		return 0;
+	for (__u32 i = 0; i < SCRATCHES; i++) {
+		__u32 key = i;
+		struct scratch *s = bpf_map_lookup_elem(&scratches, &key);
+		if (!s)
+			return 0;
+		if (!__sync_lock_test_and_set(&s->busy, 1))
+			return s;
 	}
-	return s;
+	count_drop(kind);
+	return 0;
 }
 static __always_inline void give_scratch(struct scratch *s) { s->busy = 0; }
 

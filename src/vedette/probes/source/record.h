@@ -14,6 +14,8 @@ enum kind {
 	MAP,         /* struct file_record: mapped executable */
 	ATTRIBUTES,  /* struct file_record: changed through its descriptor */
 	PATH,        /* struct path_record */
+	DRIVER,      /* struct file_record: a kernel module was loaded from it */
+	ACCESS,      /* struct access_record */
 	KINDS = 32,
 };
 
@@ -74,6 +76,12 @@ struct file_record {
 	__u32 path_length;
 	__u32 reserved;
 	char data[]; /* path */
+};
+/* A process took hold of another one (ptrace, its memory). */
+struct access_record {
+	struct header header;
+	__u64 target_start; /* 0 = not known */
+	__u32 target, mode; /* mode: PTRACE_MODE_*: 1 read, 2 attach */
 };
 struct path_record {
 	struct header header;

@@ -17,6 +17,9 @@
 #define AF_INET6 10
 #define SOCK_DGRAM 2
 #define TCP_LISTEN 10
+#define PTRACE_ATTACH 16
+#define PTRACE_SEIZE 0x4206
+#define MODE_ATTACH 2
 #define EPERM 1
 #define ENETUNREACH 101
 #define ETIMEDOUT 110
@@ -26,8 +29,9 @@
 
 /* ------------------------------------------------------------------------------------------ processes */
 
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(process_exec, struct task_struct *task, pid_t old, struct linux_binprm *bprm)
+/* The arguments and the environment lie side by side on the new stack: `size` bytes at `from`. */
+static __always_inline int report_exec(struct task_struct *task, struct linux_binprm *bprm, unsigned long from,
+				       unsigned long size)
 {
 	struct scratch *s = take_scratch(EXEC);
 	if (!s)
@@ -64,10 +68,7 @@ int BPF_PROG(process_exec, struct task_struct *task, pid_t old, struct linux_bin
 	e->name_length = n;
 	at += n;
 
-	/* Arguments and environment lie side by side on the new stack. */
-	struct mm_struct *mm = task->mm;
-	unsigned long from = mm->arg_start, to = mm->env_end;
-	n = to > from ? to - from : 0;
+	n = size;
 	e->strings_length = n;
 	if (n > STRINGS - 1) {
 		n = STRINGS - 1;
@@ -83,6 +84,14 @@ int BPF_PROG(process_exec, struct task_struct *task, pid_t old, struct linux_bin
 	}
 	give_scratch(s);
 	return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(process_exec, struct task_struct *task, pid_t old, struct linux_binprm *bprm)
+{
+	struct mm_struct *mm = task->mm;
+	unsigned long from = mm->arg_start, to = mm->env_end;
+	return report_exec(task, bprm, from, to > from ? to - from : 0);
 }
 
 SEC("tp_btf/sched_process_fork")
@@ -126,8 +135,12 @@ __noinline int report_file(__u64 address, __u32 kind, __u32 flags)
 	e->reserved = 0;
 	__u32 length = sizeof(*e) + e->path_length;
 	e->header.length = length;
-	if (length <= sizeof(*e) + PATH_BYTES)
-		put(&bulk, e, length, kind);
+	if (length <= sizeof(*e) + PATH_BYTES) {
+		if (kind == DRIVER)
+			put(&control, e, length, kind);
+		else
+			put(&bulk, e, length, kind);
+	}
 	give_scratch(s);
 	return 0;
 }
@@ -168,12 +181,19 @@ static __always_inline void close_all(struct task_struct *task)
 }
 
 SEC("tp_btf/sched_process_exit")
+int BPF_PROG(files_left, struct task_struct *task)
+{
+	if (task->signal->live.counter == 0)
+		close_all(task);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
 int BPF_PROG(process_exit, struct task_struct *task)
 {
 	struct signal_struct *signal = task->signal;
 	if (signal->live.counter != 0)
 		return 0;
-	close_all(task);
 	struct exit_record *e = bpf_ringbuf_reserve(&control, sizeof(*e), 0);
 	if (!e) {
 		count_drop(EXIT);
@@ -236,6 +256,19 @@ int file_mapped(struct trace_event_raw_sys_exit *call)
 	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFREG || is_excluded())
 		return 0;
 	report_file((__u64)file, MAP, 0);
+	return 0;
+}
+
+/* exit of finit_module */
+SEC("tracepoint")
+int module_loaded(struct trace_event_raw_sys_exit *call)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct pt_regs *regs = (void *)bpf_task_pt_regs(task);
+	unsigned long arguments[8] = ARGUMENTS(regs);
+	struct file *file = call->ret == 0 ? file_of(task, arguments[1]) : 0;
+	if (file)
+		report_file((__u64)file, DRIVER, 0);
 	return 0;
 }
 
@@ -400,13 +433,39 @@ static __always_inline struct net_record *reserve_net(__u32 kind, struct task_st
 	return e;
 }
 
+static __always_inline bool is_attempt(long result)
+{
+	return !result || result == -EINPROGRESS || result == -ECONNREFUSED || result == -ETIMEDOUT ||
+	       result == -ENETUNREACH || result == -EHOSTUNREACH || result == -EPERM;
+}
+
+static __always_inline int report_connect(struct task_struct *task, struct sock *sk, struct address *to, long result)
+{
+	struct net_record *e = reserve_net(CONNECT, task, sk);
+	if (!e)
+		return 0;
+	/* What was asked for: a socket that failed has forgotten it. */
+	e->remote_port = __builtin_bswap16(to->port);
+	__builtin_memset(e->remote, 0, sizeof(e->remote));
+	if (to->family == AF_INET6) {
+		__builtin_memcpy(e->remote, to->v6, 16);
+	} else if (e->family == AF_INET6) { /* a dual-stack socket: the address is shown mapped */
+		e->remote[10] = e->remote[11] = 0xff;
+		__builtin_memcpy(e->remote + 12, &to->v4, 4);
+	} else {
+		__builtin_memcpy(e->remote, &to->v4, 4);
+	}
+	e->result = result;
+	bpf_ringbuf_submit(e, WAKE_IDLE_READER);
+	return 0;
+}
+
 /* exit of connect: here the local port is known, and the result */
 SEC("tracepoint")
 int socket_connected(struct trace_event_raw_sys_exit *call)
 {
 	long result = call->ret;
-	if (result && result != -EINPROGRESS && result != -ECONNREFUSED && result != -ETIMEDOUT &&
-	    result != -ENETUNREACH && result != -EHOSTUNREACH && result != -EPERM)
+	if (!is_attempt(result))
 		return 0;
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct pt_regs *regs = (void *)bpf_task_pt_regs(task);
@@ -419,23 +478,7 @@ int socket_connected(struct trace_event_raw_sys_exit *call)
 		return 0;
 	if (to.family == AF_INET6)
 		bpf_probe_read_user(&to, sizeof(to), (void *)arguments[2]);
-	struct net_record *e = reserve_net(CONNECT, task, sk);
-	if (!e)
-		return 0;
-	/* What was asked for: a socket that failed has forgotten it. */
-	e->remote_port = __builtin_bswap16(to.port);
-	__builtin_memset(e->remote, 0, sizeof(e->remote));
-	if (to.family == AF_INET6) {
-		__builtin_memcpy(e->remote, to.v6, 16);
-	} else if (e->family == AF_INET6) { /* a dual-stack socket: the address is shown mapped */
-		e->remote[10] = e->remote[11] = 0xff;
-		__builtin_memcpy(e->remote + 12, &to.v4, 4);
-	} else {
-		__builtin_memcpy(e->remote, &to.v4, 4);
-	}
-	e->result = result;
-	bpf_ringbuf_submit(e, WAKE_IDLE_READER);
-	return 0;
+	return report_connect(task, sk, &to, result);
 }
 
 /* exit of accept, accept4 */
@@ -481,4 +524,33 @@ int BPF_PROG(socket_state, struct sock *sk, int before, int after)
 	if (e)
 		bpf_ringbuf_submit(e, WAKE_IDLE_READER);
 	return 0;
+}
+
+/* --------------------------------------------------------------------------------- hold of other processes */
+
+static __always_inline int report_access(__u32 target, __u64 start, __u32 mode)
+{
+	struct access_record *e = bpf_ringbuf_reserve(&control, sizeof(*e), 0);
+	if (!e) {
+		count_drop(ACCESS);
+		return 0;
+	}
+	fill(&e->header, ACCESS, sizeof(*e), bpf_get_current_task_btf());
+	e->target = target;
+	e->target_start = start;
+	e->mode = mode;
+	bpf_ringbuf_submit(e, WAKE_IDLE_READER);
+	return 0;
+}
+
+/* exit of ptrace */
+SEC("tracepoint")
+int process_traced(struct trace_event_raw_sys_exit *call)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct pt_regs *regs = (void *)bpf_task_pt_regs(task);
+	unsigned long arguments[8] = ARGUMENTS(regs);
+	if (call->ret != 0 || (arguments[1] != PTRACE_ATTACH && arguments[1] != PTRACE_SEIZE) || is_excluded())
+		return 0;
+	return report_access(arguments[2], 0, MODE_ATTACH);
 }

@@ -32,6 +32,7 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
 	BPF_MAP_TYPE_RINGBUF = 27,
+	BPF_MAP_TYPE_TASK_STORAGE = 29,
 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -128,12 +129,14 @@ struct task_struct {
 	struct files_struct *files;
 	struct nsproxy *nsproxy;
 	struct signal_struct *signal;
+	unsigned int in_execve : 1;
 };
 struct linux_binprm {
 	struct file *file;
 	const char *filename;
 	const char *interp;
 	int argc, envc;
+	unsigned long p, exec; /* where the strings on the new stack begin and end */
 	unsigned int secureexec : 1;
 };
 

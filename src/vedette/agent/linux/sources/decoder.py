@@ -15,6 +15,7 @@ from vedette.agent.linux.kernel_time import KernelTime
 from vedette.agent.linux.logins import Logins
 from vedette.agent.linux.lookups import Lookups
 from vedette.agent.linux.processes import Image, Life, Processes
+from vedette.agent.linux.sources.access_events import AccessEvents
 from vedette.agent.linux.sources.file_events import FileEvents
 from vedette.agent.linux.sources.model import Model
 from vedette.agent.linux.sources.module_events import ModuleEvents
@@ -74,6 +75,8 @@ class Decoder:
             records.MAP: modules.mapped,
             records.ATTRIBUTES: self._files.attributes,
             records.PATH: self._files.path,
+            records.DRIVER: modules.mapped,
+            records.ACCESS: AccessEvents(model, self._processes).accessed,
         }
 
     def apply(self, settings: Settings) -> None:

@@ -21,7 +21,7 @@ from vedette.agent.linux.sources.drain import IDLE, PAUSE, Drain
 from vedette.agent.linux.sources.shared import Shared
 from vedette.probes import records
 from vedette.probes.libbpf import libbpf
-from vedette.probes.loader import Probes, read_object
+from vedette.probes.loader import Probes, read_object, start
 from vedette.probes.ring import Ring, open_ring
 from vedette.probes.tracefs import MACHINES
 from vedette.runtime.errors import ProbeError
@@ -45,16 +45,19 @@ EVENT_TYPES = {
     records.ATTRIBUTES: "file_change",
     records.PATH: "file_change",
     records.MAP: "module_load",
+    records.DRIVER: "driver_load",
+    records.ACCESS: "process_access",
 }
 """Kind of record -> event type under which a lost one is counted."""
 
 
 class KernelSource:
-    """The source `kernel`: eBPF in tracepoint mode."""
+    """The source `kernel`: eBPF in LSM mode where the kernel takes it, else in tracepoint mode."""
 
     name = "kernel"
 
-    def __init__(self, host_id: str, settings: Settings, shared: Shared | None = None) -> None:
+    def __init__(self, host_id: str, settings: Settings, shared: Shared | None = None, *, only: str = "") -> None:
+        self._only = only  # a mode that is forced: "lsm" or "tracepoint"
         self._host_id, self._settings, self._shared = host_id, settings, shared
         self._applied = settings
         self._probes: Probes | None = None
@@ -100,7 +103,7 @@ class KernelSource:
 
     def _attach(self, cleanup: ExitStack) -> Drain:
         rings = {"control": CONTROL_BYTES, "bulk": BULK_BYTES}
-        probes = self._probes = Probes(read_object(), rings=rings, exclude=[os.getpid()])
+        probes = self._probes = start(rings=rings, exclude=[os.getpid()], mode=self._only)
         cleanup.callback(self._detach, probes)
         poll = select.epoll()
         cleanup.callback(poll.close)
@@ -143,7 +146,7 @@ class KernelSource:
     @property
     def mode(self) -> str:
         """The mode in force."""
-        return "tracepoint" if self._probes is not None else "stopped"
+        return self._probes.mode if self._probes is not None else "stopped"
 
     def drops(self) -> dict[str, int]:
         """Event type -> records lost since `run` began, in the rings or between the threads."""

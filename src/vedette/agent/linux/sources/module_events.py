@@ -1,22 +1,22 @@
-"""Records about mapped code -> module_load."""
+"""Records about mapped code -> module_load; about kernel modules -> driver_load."""
 
 from vedette.agent.linux.examine import Content
 from vedette.agent.linux.hashing import version_of
 from vedette.agent.linux.sources.model import Model
 from vedette.agent.linux.sources.process_events import ProcessEvents
-from vedette.probes.records import PATH_CUT, FileAct, walked_path
+from vedette.probes.records import DRIVER, PATH_CUT, FileAct, walked_path
 from vedette.schema.entities import File
-from vedette.schema.events.files import ModuleLoad
+from vedette.schema.events.files import DriverLoad, ModuleLoad
 
 
 class ModuleEvents:
-    """Translates loads of shared objects; each version of each object is looked at once."""
+    """Translates loads of shared objects and drivers; each version of each file is looked at once."""
 
     def __init__(self, model: Model, processes: ProcessEvents) -> None:
         self._model, self._processes = model, processes
 
     def mapped(self, record: FileAct) -> None:
-        """Report the load of a shared object."""
+        """Report the load of a shared object or a driver."""
         model, version = self._model, version_of(record.inode)
         file = model.files.shared(record.path, version)
         if file is not None:
@@ -45,9 +45,10 @@ class ModuleEvents:
         time, user, session = model.clock.micros(record.time), model.accounts.user(record.ids), life.session
         image = self._processes.image_of(life, record.time)
         process = image.process
+        kind = DriverLoad if record.kind == DRIVER else ModuleLoad
         if process is not None:
-            model.emit(ModuleLoad(time=time, user=user, session=session, process=process, file=module))
+            model.emit(kind(time=time, user=user, session=session, process=process, file=module))
             return
         image.when_ready(
-            lambda ready: model.emit(ModuleLoad(time=time, user=user, session=session, process=ready, file=module))
+            lambda ready: model.emit(kind(time=time, user=user, session=session, process=ready, file=module))
         )
