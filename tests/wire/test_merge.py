@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -164,7 +165,7 @@ def alike(event: dict[str, Any]) -> dict[str, Any]:
     out = {}
     for name, value in event.items():
         if name.startswith(EXTRA) and isinstance(value, str):
-            low = value.lstrip("-").isdigit() and int(value) < -(2**62)
+            low = re.fullmatch("-?[0-9]+", value) is not None and int(value) < -(2**62)
             out[name] = "very low" if low else same.get(value, value)
         else:
             out[name] = value

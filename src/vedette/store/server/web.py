@@ -217,7 +217,7 @@ async def _body(receive: Receive, headers: dict[str, str]) -> bytes:
     declared = headers.get("content-length", "0")
     more = True
     while more:
-        if size > BODY_LIMIT or (declared.isdigit() and int(declared) > BODY_LIMIT):
+        if size > BODY_LIMIT or (declared.isascii() and declared.isdigit() and int(declared) > BODY_LIMIT):
             raise Refusal(TOO_LARGE, f"the body is larger than {BODY_LIMIT} bytes", status=413)
         message = await receive()
         if message["type"] == "http.disconnect":
