@@ -118,10 +118,6 @@ def _account(main: AuditRecord, fields: dict[str, str]) -> str | None:
     number = fields.get("auid" if main.type == "LOGIN" else "id", "")
     known = main.number < 1300 and number.isascii() and number.isdecimal() and int(number) != NO_ID
     return f"#{number}" if known else None
-        f"#{number}"
-        if main.number < 1300 and number.isdecimal() and number.isascii() and int(number) != NO_ID
-        else None
-    )
 
 
 def _terminal(fields: dict[str, str]) -> str | None:
