@@ -7,6 +7,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -82,3 +83,14 @@ class Guest:
 
 def _tail(path: Path) -> str:
     return path.read_text(errors="replace")[-4000:] if path.exists() else ""
+
+
+def main(series: str, *command: str) -> int:
+    """Run a command in a guest and show what it says: `python -m tests.vm.guest SERIES COMMAND...`."""
+    outcome = Guest(series).run(*command, timeout=240)
+    print(outcome.output)
+    return outcome.code
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
