@@ -5,7 +5,7 @@
 Lengths count characters; bytes are at most four times as many.
 """
 
-from typing import Annotated, NewType
+from typing import Annotated
 
 from msgspec import Meta
 
@@ -13,9 +13,6 @@ Micros = Annotated[
     int, Meta(ge=-(2**62), le=2**62, description="Microseconds since 1970-01-01 UTC", extra={"kind": "time"})
 ]
 """A moment."""
-
-Tenant = NewType("Tenant", str)
-"""Name of a tenant; `default` until several are needed."""
 
 Word = Annotated[str, Meta(max_length=1024, extra={"low": True})]
 """Text of which a host sees few distinct values: names, kinds, versions."""

@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from sys import byteorder
-from typing import Any, Final
+from typing import Any
 
 from msgspec import Struct
 
@@ -18,8 +18,6 @@ from vedette.wire.layout import Kind, Layout, Leaf
 
 Column = tuple[list[Any] | bytes, bytes]
 """Values and indices, as they go onto the wire."""
-
-_MISSING: Final = object()
 
 
 class Rows:
