@@ -443,8 +443,10 @@ def test_other_settings_are_in_force_while_it_runs(place: Path) -> None:
 
 
 def test_a_debugger_that_attaches_to_another_process_is_told(live: Live) -> None:
+    # The target answers a line first: its parent may go on before the kernel has told of the target's exec.
     code = (
-        "import ctypes, os, subprocess, sys; c=subprocess.Popen(['/bin/sleep', '60']); l=ctypes.CDLL(None);"
+        "import ctypes, os, subprocess as s; c=s.Popen(['/bin/cat'], stdin=-1, stdout=-1, bufsize=0);"
+        "c.stdin.write(b'.'); c.stdout.read(1); l=ctypes.CDLL(None);"
         "assert l.ptrace(16, c.pid, 0, 0) == 0; os.waitpid(c.pid, 0); print(c.pid); l.ptrace(17, c.pid, 0, 0);"
         "c.kill(); os.waitpid(c.pid, 0)"
     )
@@ -457,8 +459,8 @@ def test_a_debugger_that_attaches_to_another_process_is_told(live: Live) -> None
     assert event.target is not None
     assert (event.target.pid, event.target.granted_access) == (target, "0x2")
     assert event.target.file is not None
-    assert event.target.file.name == "sleep"
-    assert event.target.entity_id == live.start_of(target, "sleep").entity_id
+    assert event.target.file.name == "cat"
+    assert event.target.entity_id == live.start_of(target, "cat").entity_id
 
 
 @pytest.mark.skipif(not Path("/modules/dummy.ko").exists(), reason="no kernel module to load (tests/vm has one)")
