@@ -155,10 +155,10 @@ class Deployment:
 
     def enrol(self, name: str = "agent") -> Path:
         """Enrol an agent with a new one-time token; give its data directory."""
-        token = self.json_lines("tokens", "create")[0]["token"]
+        made = self.json_lines("tokens", "create")[0]
         data = self.root / name
         self.vedette(
-            "agent", "enrol", "--server", f"https://127.0.0.1:{self.ports['ingest']}", "--token", token,
+            "agent", "enrol", "--server", f"https://127.0.0.1:{made['port']}", "--token", made["token"],
             "--data", str(data),
         )  # fmt: skip
         return data

@@ -146,9 +146,12 @@ def test_ledger_shows_each_stream(vedette: Vedette, api: Api) -> None:
     assert line["gaps"] == [{"first": 1501, "last": 1501}]
 
 
-def test_tokens_are_made_listed_and_revoked(vedette: Vedette) -> None:
+def test_tokens_are_made_listed_and_revoked(vedette: Vedette, api: Api) -> None:
     made = json.loads(vedette("tokens", "create", "--note", "lab", "--json").stdout)
     assert made["token"].startswith("vde_")
+    assert ":PORT --token" in vedette("tokens", "create").stderr
+    api.parts.agents_port = lambda: 9443
+    assert "--server https://127.0.0.1:9443 --token" in vedette("tokens", "create").stderr
     assert "usable" in vedette("tokens", "list").stdout
     assert vedette("tokens", "revoke", made["id"]).exit_code == 0
     assert "revoked" in vedette("tokens", "list").stdout

@@ -32,13 +32,13 @@ def create(client: Client, *, as_json: bool, **wanted: str | int) -> None:
     """Make a token. It is shown once."""
     made = client.post("/enrolment-tokens", wanted)
     if as_json:
-        json_line(made["token"] | {"token": made["secret"]})
+        json_line(made["token"] | {"token": made["secret"], "port": made["port"]})
         return
     click.echo(made["secret"])
     agents = "1 agent" if made["token"]["uses"] == 1 else f"{made['token']['uses']:,} agents"
-    server = urlsplit(client.config.url).hostname
     click.echo(f"for {agents}, until {when(made['token']['expires'])}; on a host:", err=True)
-    click.echo(f"  vedette agent enrol --server https://{server}:8441 --token {made['secret']}", err=True)
+    server = f"https://{urlsplit(client.config.url).hostname}:{made['port'] or 'PORT'}"
+    click.echo(f"  vedette agent enrol --server {server} --token {made['secret']}", err=True)
 
 
 @tokens.command("list")

@@ -48,10 +48,14 @@ class NewEnrolmentToken(Body):
 
 
 class MadeEnrolmentToken(msgspec.Struct, frozen=True, kw_only=True):
-    """A new token; `secret` is what `vedette agent enrol --token` takes, and is shown only now."""
+    """A new token; `secret` is what `vedette agent enrol --token` takes, and is shown only now.
+
+    `port`: where agents connect, on this server; null while it takes none.
+    """
 
     token: EnrolmentToken
     secret: str
+    port: int | None
 
 
 @routes.get("/hosts", needs=Right.HOSTS_READ, answers=Page[Agent])
@@ -139,7 +143,8 @@ def create_enrolment_token(work: InWork, body: NewEnrolmentToken) -> MadeEnrolme
             raise NotFoundError(f"there is no group {body.group}; make it first")
         secret = tokens.create_enrolment(db, wanted, now=work.now)
         made = tokens.enrolment(db, secret)
-    return MadeEnrolmentToken(token=made, secret=f"{secret}.{work.parts.keys.ca_fingerprint}")
+    text = f"{secret}.{work.parts.keys.ca_fingerprint}"
+    return MadeEnrolmentToken(token=made, secret=text, port=work.parts.agents_port())
 
 
 @routes.change("DELETE", "/enrolment-tokens/{token}", needs=Right.HOSTS_MANAGE, action="enrolment_token.revoke")

@@ -1,5 +1,6 @@
 """What the API is built of; `app.py` hands it down, tests replace pieces."""
 
+from collections.abc import Callable
 from threading import BoundedSemaphore
 
 import msgspec
@@ -36,11 +37,24 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
     ca_fingerprint: str
 
 
+PortOfIngest = Callable[[], int | None]
+"""Gives the port to which agents connect, None while ingest does not serve."""
+
+
 class Parts:
     """The open state, the keys, the clock and the limits of this process."""
 
-    def __init__(self, *, state: State, keys: Keys, events: Ask, clock: Clock, limits: Limits | None = None) -> None:
-        self.state, self.keys, self.events, self.clock = state, keys, events, clock
+    def __init__(
+        self,
+        *,
+        state: State,
+        keys: Keys,
+        events: Ask,
+        clock: Clock,
+        limits: Limits | None = None,
+        agents_port: PortOfIngest = lambda: None,
+    ) -> None:
+        self.state, self.keys, self.events, self.clock, self.agents_port = state, keys, events, clock, agents_port
         self.limits = limits or Limits()
         self.logins = Throttle(clock, burst=self.limits.logins, interval=6 * SECOND)
         self.denials = Throttle(clock, burst=10, interval=6 * SECOND)

@@ -34,10 +34,20 @@ def run(layout: Layout, chosen: CentralSettings, listen: str, ask: Ask) -> None:
     """Serve until SIGTERM. Raises ConfigError, StoreError, OSError when it cannot begin."""
     state = open_state(state_url(layout, chosen))
     try:
-        parts = Parts(state=state, keys=load_keys(layout), events=ask, clock=now)
+        parts = Parts(
+            state=state, keys=load_keys(layout), events=ask, clock=now, agents_port=lambda: port_of(layout, "ingest")
+        )
         serve(build(parts), layout.server_certificate, listen, ready=layout.ready("api"))
     finally:
         state.close()
+
+
+def port_of(layout: Layout, part: str) -> int | None:
+    """Give the port on which a part of this node serves, None while it does not."""
+    try:
+        return int(layout.ready(part).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def load_keys(layout: Layout) -> Keys:
