@@ -66,7 +66,7 @@ class Agent:
         self.intake = Intake(
             self._keep, self.buffer.losses, interval=settings.send_interval, batch_events=settings.batch_events
         )
-        header = HeaderMaker(self._identity, self.buffer, self._settings, clock)
+        self._header = header = HeaderMaker(self._identity, self.buffer, self._settings, clock)
         header.facts, header.mode = lambda: self._facts, self.mode
         self.uplink = Uplink(
             self.buffer,
@@ -210,6 +210,8 @@ class Agent:
             log.error("events lost at stop count=%d", self.intake.waiting())
         if not threads[1].is_alive():
             self.uplink.drain(UPLINK_PATIENCE)
+            self._header.stopping = True
+            self.uplink.say_goodbye()
             self.uplink.close()
         self._write_status(running=False)
         self.buffer.close()

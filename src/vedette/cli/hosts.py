@@ -39,7 +39,7 @@ def show(client: Client, *, name: str, as_json: bool) -> None:
         host
         | {
             "seen": when(host["last_seen"], now=at),
-            "state": "revoked" if host["revoked"] else "enrolled",
+            "state": "revoked" if host["revoked"] else "stopped" if host["stopped"] else "enrolled",
             "settings": f"v{host['settings_version']}",
         }
         for host in found

@@ -12,6 +12,7 @@ from vedette.runtime.errors import VedetteError
 COMMANDS: dict[str, tuple[str, str]] = {
     "account": ("vedette.cli.account:account", "Your own account: password, sessions, API tokens."),
     "agent": ("vedette.cli.agent:agent", "Enrol, run and inspect this host's agent."),
+    "alerts": ("vedette.cli.alerts:alerts", "What somebody should look at, and what was done about it."),
     "audit": ("vedette.cli.audit:audit", "Read the audit log and check that it is whole."),
     "central": ("vedette.cli.central:central", "Run a Central Node."),
     "demo": ("vedette.cli.demo:demo", "Try it: a Central Node, this host's agent, something to hunt for."),

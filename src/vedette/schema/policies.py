@@ -28,6 +28,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=False):
     send_interval: Annotated[float, Meta(ge=1, le=30, description="seconds")] = 2.0
     batch_events: Annotated[int, Meta(ge=16, le=5000)] = 1024
     heartbeat: Annotated[int, Meta(ge=5, le=3600, description="seconds between signs of life")] = 60
+    silent_after: Annotated[
+        int, Meta(ge=0, le=30 * 86_400, description="seconds without a sign of life until an alert; 0 = never")
+    ] = 900
     buffer_days: Annotated[int, Meta(ge=1, le=21)] = 21
     buffer_bytes: Annotated[int, Meta(ge=1 << 20)] = 1 << 30
     redact: tuple[str, ...] = SECRET_NAMES

@@ -44,6 +44,8 @@ class BatchHeader(Struct, frozen=True, kw_only=True):
     expired: Tally = 0
     """Events that left the buffer unsent (21 days or byte quota) since the epoch began."""
     settings_version: Annotated[int, Meta(ge=0, le=limits.SEQUENCE_MAXIMUM)] = 0
+    stopping: bool = False
+    """The agent was told to stop: its silence from now on is no alarm."""
     mode: ShortText = ""
     """Which sources are in force, for example `kernel:tracepoint`."""
     version: ShortText = ""

@@ -19,6 +19,7 @@ class HeaderMaker:
         self._identity, self._buffer, self._settings, self._clock = identity, buffer, settings, clock
         self.facts: Callable[[], Facts] = Facts
         self.mode: Callable[[], str] = str
+        self.stopping = False
 
     def __call__(self, batch: Batch | None, stats: BufferStats) -> BatchHeader:
         """Give the header of `batch`, or of a sign of life."""
@@ -35,6 +36,7 @@ class HeaderMaker:
             drops=self._buffer.losses.totals(),
             expired=stats.expired,
             settings_version=self._settings.current.version,
+            stopping=self.stopping and batch is None,
             mode=self.mode()[:256],
             version=__version__,
             host=msgspec.structs.replace(facts.host, id=self._identity.agent),

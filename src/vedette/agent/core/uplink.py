@@ -98,6 +98,14 @@ class Uplink:
             self._rate = Rate()
             self.step()
 
+    def say_goodbye(self) -> None:
+        """Tell that this agent stops in order, if anybody listens; the header says so."""
+        if self.online:
+            try:
+                self._say(None)
+            except VedetteError as error:
+                log.info("goodbye not heard problem=%s", error)
+
     def close(self) -> None:
         """Drop the connection."""
         if self._transport is not None:

@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 
 from vedette.central.api import (
+    alerts,
     api_tokens,
     audit_log,
     dictionary,
@@ -32,6 +33,7 @@ SUBJECTS: tuple[Routes, ...] = (
     dictionary.routes,
     hosts.routes,
     host_settings.routes,
+    alerts.routes,
     ledger.routes,
     audit_log.routes,
     health.routes,

@@ -10,6 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from vedette.central.alerts.watch import EVERY_SECONDS, SilenceWatch
 from vedette.central.ingest.bookkeeping import Bookkeeping
 from vedette.central.ingest.committer import Committer
 from vedette.central.ingest.directory import Directory
@@ -49,6 +50,7 @@ class Ingest:
         self._layout, self._settings, self._clock = layout, settings, clock
         self._threads = {name: ThreadPoolExecutor(1, thread_name_prefix=name) for name in ("spool", "read", "write")}
         self._book = Bookkeeping()
+        self._watch = SilenceWatch(state, clock)
         self._meter = DrainMeter()
         directory = Directory()
         authority = load_authority(layout.ca_key)
@@ -89,7 +91,13 @@ class Ingest:
             committing = tasks.create_task(self._committer.run())
             keepers = [
                 tasks.create_task(keeper)
-                for keeper in (self._refresh(), self._record(), self._reload(), self._listener.sweep())
+                for keeper in (
+                    self._refresh(),
+                    self._record(),
+                    self._reload(),
+                    self._look_for_silence(),
+                    self._listener.sweep(),
+                )
             ]
             await self._listener.start(listener)
             write_atomic(self._layout.ready("ingest"), b"%d\n" % listener.getsockname()[1])
@@ -131,6 +139,11 @@ class Ingest:
         except StoreError as error:
             self._book.put_back(entries)
             _LOG.error("the ledger could not be written: %s", error)
+
+    async def _look_for_silence(self) -> None:
+        while True:
+            await asyncio.sleep(EVERY_SECONDS)
+            await asyncio.get_running_loop().run_in_executor(self._threads["write"], self._watch.look)
 
     async def _reload(self) -> None:
         """Take up a renewed server certificate for new connections."""

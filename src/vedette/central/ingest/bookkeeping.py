@@ -81,6 +81,7 @@ class Bookkeeping:
             settings_version=header.settings_version,
             spool_events=header.spool_events,
             spool_oldest=header.spool_oldest,
+            stopping=header.stopping,
         )
 
     def highest(self, key: StreamKey) -> tuple[int, int] | None:
@@ -180,4 +181,4 @@ class Bookkeeping:
 
 
 def _facts(heard: AgentSeen) -> tuple[object, ...]:
-    return (heard.hostname, heard.os, heard.version, heard.mode, heard.address, heard.settings_version)
+    return (heard.hostname, heard.os, heard.version, heard.mode, heard.address, heard.settings_version, heard.stopping)

@@ -48,6 +48,8 @@ class AgentSeen(msgspec.Struct, frozen=True, kw_only=True):
     settings_version: int = 0
     spool_events: int = 0
     spool_oldest: int | None = None
+    stopping: bool = False
+    """It said goodbye."""
 
 
 class Agent(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +68,8 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     serial: str
     certificate_expires: int | None
     revoked: int | None
+    stopped: int | None
+    """When it said that it stops; null after it spoke again."""
     settings_version: int
     spool_events: int
     spool_oldest: int | None
@@ -190,7 +194,7 @@ def identities(db: Connection) -> list[AgentIdentity]:
 
 SEEN = text("""
 UPDATE agent SET last_seen = :at, version = :version, mode = :mode, settings_version = :settings_version,
-    spool_events = :spool_events, spool_oldest = :spool_oldest,
+    spool_events = :spool_events, spool_oldest = :spool_oldest, stopped = CASE WHEN :stopping = 1 THEN :at END,
     hostname = CASE WHEN :hostname = '' THEN hostname ELSE :hostname END,
     os = CASE WHEN :os = '' THEN os ELSE :os END,
     address = CASE WHEN :address = '' THEN address ELSE :address END
@@ -203,12 +207,15 @@ def seen(db: Connection, agents: Sequence[AgentSeen]) -> None:
     if agents:
         rows = [msgspec.structs.asdict(agent) for agent in agents]
         texts = ("hostname", "os", "version", "mode", "address")
-        db.execute(SEEN, [row | {name: keepable(row[name]) for name in texts} for row in rows])
+        texts_of = [{name: keepable(row[name]) for name in texts} for row in rows]
+        db.execute(
+            SEEN, [row | kept | {"stopping": int(row["stopping"])} for row, kept in zip(rows, texts_of, strict=True)]
+        )
 
 
 COLUMNS = """
 id, tenant, group_name AS "group", hostname, os, version, mode, address, enrolled, last_seen, serial,
-certificate_expires, revoked, settings_version, spool_events, spool_oldest
+certificate_expires, revoked, stopped, settings_version, spool_events, spool_oldest
 """
 
 PAGE = text(f"""

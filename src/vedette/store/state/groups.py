@@ -50,6 +50,14 @@ def visible(db: Connection, scope: Scope) -> list[HostGroup]:
     return to_structs(rows, HostGroup)
 
 
+ALL = text("SELECT tenant, name FROM host_group")
+
+
+def all_names(db: Connection) -> list[tuple[str, str]]:
+    """Give every group as (tenant, name), for what works in all tenants."""
+    return [(row.tenant, row.name) for row in db.execute(ALL)]
+
+
 def move_host(db: Connection, agent: str, name: str, scope: Scope) -> None:
     """Put a host into a group of its tenant. Raises NotFoundError when either is not there."""
     values = {"agent": agent, "name": name, "tenants": tenants(scope, Right.HOSTS_MANAGE)}

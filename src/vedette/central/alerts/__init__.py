@@ -1,0 +1,1 @@
+"""What the Central Node itself raises alerts about."""
