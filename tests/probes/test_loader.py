@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -9,12 +10,12 @@ import pytest
 
 from vedette.probes import loader
 from vedette.probes.loader import Opened, Probes, read_object
-from vedette.probes.replacements import ADDED, REPLACEMENTS
+from vedette.probes.replacements import LSM_PROGRAMS, REPLACEMENTS
 from vedette.probes.syscalls import PATH_CALLS, RULE_BYTES, RULE_SLOTS, TRACEPOINTS, rule_table
 from vedette.runtime.errors import ProbeError
 
 RINGS = {"control": 1 << 16, "bulk": 1 << 16}
-MAPS = {"control", "bulk", "dropped", "excluded", "scratches"}
+MAPS = {"control", "bulk", "dropped", "excluded", "scratches", "peers", "allowances", "askers"}
 
 
 def test_objects_that_were_not_built_are_an_error_with_the_command() -> None:
@@ -45,16 +46,31 @@ def test_a_refused_program_is_left_out_and_named(monkeypatch: pytest.MonkeyPatch
     real = Opened.load
 
     def load(opened: Opened, programs: list[str]) -> str:
-        if "socket_bound" in programs:
+        if "socket_connected" in programs:
             return "Operation not permitted"
         return real(opened, programs)
 
     monkeypatch.setattr(Opened, "load", load)
     probes = Probes(read_object(), rings=RINGS, exclude=[])
     try:
-        assert probes.refused == {"socket_bound": "Operation not permitted"}
-        assert "sys_exit_connect" in probes.attached
-        assert "sys_exit_bind" not in probes.attached
+        assert probes.refused == {"socket_connected": "Operation not permitted"}
+        assert "sys_exit_accept" in probes.attached
+        assert "sys_exit_connect" not in probes.attached
+    finally:
+        probes.close()
+
+
+@pytest.mark.root
+def test_a_host_without_unified_control_groups_is_observed_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> int:
+        raise OSError(errno.ENODEV, "No such device")
+
+    monkeypatch.setattr(loader, "control_groups", none)
+    probes = Probes(read_object(), rings=RINGS, exclude=[])
+    try:
+        assert set(probes.refused) >= {"packet_left", "packet_came", "datagram4_sent", "datagram4_bound"}
+        assert set(probes.refused.values()) == {"there are no unified control groups: No such device"}
+        assert "sys_exit_bind" in probes.attached  # what a control group's program would have replaced
     finally:
         probes.close()
 
@@ -81,7 +97,8 @@ def test_every_program_in_the_object_has_a_place_to_attach_to() -> None:
     opened = Opened(read_object())
     try:
         own_section = {"process_exec", "process_fork", "process_exit", "files_left", "socket_state"}
-        assert set(opened.programs) == own_section | set(TRACEPOINTS)
+        assert set(opened.programs) == own_section | set(TRACEPOINTS) | opened.on_control_groups
+        assert {"packet_left", "datagram4_sent", "datagram4_bound"} <= opened.on_control_groups
         assert {name for name in opened.maps if not name.endswith(".rodata")} == MAPS
     finally:
         opened.close()
@@ -103,7 +120,8 @@ def test_the_object_folder_is_inside_the_package() -> None:
 def test_lsm_mode_is_tracepoint_mode_and_programs_that_replace_some_of_it() -> None:
     opened, other = Opened(read_object("lsm")), Opened(read_object())
     try:
-        assert set(opened.programs) == set(other.programs) | ADDED
+        assert set(opened.programs) == set(other.programs) | LSM_PROGRAMS
+        assert not set(other.programs) & LSM_PROGRAMS
         for replacement in REPLACEMENTS:
             known = set(other.programs).union(*TRACEPOINTS.values())
             assert known.issuperset(replacement.instead_of)

@@ -17,6 +17,12 @@ def test_an_object_without_lsm_programs_is_loaded_whole() -> None:
     assert (set(selection.programs), set(selection.replaced)) == (TRACEPOINT_MODE, set())
 
 
+def test_ports_of_datagrams_are_seen_by_control_groups_where_they_can_be() -> None:
+    usable = TRACEPOINT_MODE | {"datagram4_bound", "datagram6_bound"}
+    assert set(select(usable, {}).programs) == usable - {"socket_bound"}
+    assert "socket_bound" in select(usable, {"datagram6_bound": "refused"}).programs
+
+
 def test_where_all_is_taken_nothing_is_seen_twice() -> None:
     selection = select(TRACEPOINT_MODE | ADDED, {})
     assert selection.programs.issuperset(ADDED)

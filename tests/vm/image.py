@@ -33,6 +33,7 @@ PROGRAMS = (
     "mkdir",
     "touch",
     "env",
+    "getent",
 )
 DISTRIBUTIONS = ("msgspec", "pytest", "pluggy", "iniconfig", "packaging", "pygments", "pytest-timeout")
 LIBRARIES = ("libbpf.so.1",)
@@ -134,6 +135,7 @@ def build(target: Path, modules: Path) -> None:
     archive.put("/etc/passwd", b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n")
     archive.put("/etc/group", b"root:x:0:\nnogroup:x:65534:\n")
     archive.put("/etc/os-release", b'ID=vedette-guest\nNAME="guest"\nVERSION_ID="1"\n')
+    archive.put("/etc/resolv.conf", b"")
     archive.put("/etc/hosts", b"127.0.0.1 localhost\n::1 localhost\n")
     for name in KERNEL_MODULES:
         module = modules / "kernel" / name

@@ -755,7 +755,7 @@ export const FIELDS: Readonly<Record<string, FieldInfo>> = {
   "detect.result": { kind: "text", description: "Scan result: detected, clean, blocked, removed, not_scanned, error ...", searchable: true },
   "dns.answers": { kind: "list", description: "Answers", searchable: true },
   "dns.query": { kind: "text", description: "Name that was asked for", searchable: true },
-  "dns.status": { kind: "text", description: "Response code: NOERROR, NXDOMAIN ...", searchable: true },
+  "dns.status": { kind: "text", description: "Response code: NOERROR, NXDOMAIN ...; TIMEOUT = no answer came", searchable: true },
   "dns.type": { kind: "text", description: "Record type: A, AAAA, TXT ...", searchable: true },
   "event.epoch": { kind: "text", description: "Epoch of the agent's buffer", searchable: true },
   "event.extra": { kind: "map", description: "Fields of a newer agent that this Central Node does not know yet", searchable: true },

@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from vedette.probes.libbpf import libbpf, messages, reason
-from vedette.probes.replacements import ADDED, SMALLEST, select
+from vedette.probes.mounts import control_groups
+from vedette.probes.replacements import ADDED, LSM_PROGRAMS, SMALLEST, select
 from vedette.probes.syscalls import TRACEPOINTS, rule_table
 from vedette.probes.tracefs import Tracefs, perf_event
 from vedette.runtime.errors import ProbeError
@@ -35,6 +36,8 @@ class Opened:
             raise ProbeError(f"the probes cannot be read: {reason()}")
         self.programs = dict(self._walk("bpf_object__next_program", "bpf_program__name"))
         self.maps = dict(self._walk("bpf_object__next_map", "bpf_map__name"))
+        sections = {name: self._bpf.bpf_program__section_name(item) for name, item in self.programs.items()}
+        self.on_control_groups = frozenset(name for name, section in sections.items() if section.startswith(b"cgroup"))
 
     def _walk(self, step: str, name: str) -> Iterable[tuple[str, int]]:
         item = None
@@ -107,7 +110,7 @@ class Probes:
             problem = opened.load(selection.programs)
             if not problem:
                 self._replaced = selection.replaced
-                self.mode = "lsm" if selection.replaced else "tracepoint"
+                self.mode = "lsm" if LSM_PROGRAMS & selection.programs else "tracepoint"
                 return opened
             opened.close()
             refused = self._refused_among(selection.programs, problem, data, rings)
@@ -133,11 +136,14 @@ class Probes:
 
     def _attach(self) -> None:
         numbers = Tracefs()
+        on_groups: dict[str, int] = {}
         try:
             for name, program in self._opened.programs.items():
                 if name in self.refused or self._bpf.bpf_program__fd(program) < 0:
                     continue
-                if name in TRACEPOINTS:
+                if name in self._opened.on_control_groups:
+                    on_groups[name] = program
+                elif name in TRACEPOINTS:
                     for tracepoint in TRACEPOINTS[name]:
                         if tracepoint not in self._replaced:
                             self._attach_call(numbers, tracepoint, program)
@@ -145,9 +151,23 @@ class Probes:
                     self._keep(name, self._bpf.bpf_program__attach(program))
         finally:
             numbers.close()
+        self._attach_to_groups(on_groups)
         missing = sorted(NEEDED.intersection(self.refused))
         if missing:
             raise ProbeError(f"process probes are refused: {missing[0]}: {self.refused[missing[0]]}")
+
+    def _attach_to_groups(self, programs: dict[str, int]) -> None:
+        """Attach to the root of the control groups, beside whatever else is attached there."""
+        try:
+            root = control_groups()
+        except OSError as error:
+            self.refused |= dict.fromkeys(programs, f"there are no unified control groups: {error.strerror}")
+            return
+        try:
+            for name, program in programs.items():
+                self._keep(name, self._bpf.bpf_program__attach_cgroup(program, root))
+        finally:
+            os.close(root)
 
     def _attach_call(self, numbers: Tracefs, tracepoint: str, program: int) -> None:
         try:

@@ -8,11 +8,11 @@ from typing import TypeAlias
 
 import msgspec
 
-EXEC, EXIT, FORK, CONNECT, ACCEPT, LISTEN, CREATE, CLOSE, MAP, ATTRIBUTES, PATH, DRIVER, ACCESS = range(1, 14)
+EXEC, EXIT, FORK, CONNECT, ACCEPT, LISTEN, CREATE, CLOSE, MAP, ATTRIBUTES, PATH, DRIVER, ACCESS, DNS = range(1, 15)
 """`enum kind`."""
 UNLINK, RENAME, SYMLINK, LINK, MKNOD, CHANGE = range(1, 7)
 """`enum operation` of a PATH record."""
-INTERPRETED, SECURE, PATH_CUT, DIRECTORY_CUT, STRINGS_CUT, LAST = 1, 2, 4, 8, 16, 32
+INTERPRETED, SECURE, PATH_CUT, DIRECTORY_CUT, STRINGS_CUT, LAST, ANSWER = 1, 2, 4, 8, 16, 32, 64
 """`enum flag`."""
 NO_ID = 0xFFFFFFFF
 """No audit login uid, no audit session."""
@@ -25,6 +25,7 @@ _NET = Struct("<HHIQQ2I5I3IQ" + "4H16s16si4x")
 _FILE = Struct("<HHIQQ2I5I3IQ" + _INODE + "I4x")
 _PATH = Struct("<HHIQQ2I5I3IQ" + "5H2xI")
 _ACCESS = Struct("<HHIQQ2I5I3IQ" + "Q2I")
+_DNS = Struct("<HHIQQ2I5I3IQ" + "Q4H16s16s2I")
 _kind_at = Struct("<H").unpack_from
 
 
@@ -121,7 +122,26 @@ class Access(Acted, gc=False):
     mode: int
 
 
-Record: TypeAlias = Exec | Exit | Fork | Net | FileAct | PathAct | Access
+class Dns(Acted, gc=False):
+    """A packet to or from a resolver; an answer names no process (`pid` 0).
+
+    `data` is a message, or a part of a TCP stream that begins at byte `sequence`; `length` is what was sent, of which
+    `data` may be the beginning.
+    """
+
+    cookie: int
+    family: int
+    protocol: int
+    local_port: int
+    remote_port: int
+    local: bytes
+    remote: bytes
+    sequence: int
+    length: int
+    data: bytes
+
+
+Record: TypeAlias = Exec | Exit | Fork | Net | FileAct | PathAct | Access | Dns
 
 
 def decode(data: bytes, offset: int, length: int) -> Record | None:
@@ -208,6 +228,16 @@ def _access(data: bytes, offset: int, _end: int) -> Record | None:
     return Access(k, f, at, start, pid, (u, g, eu, eg, lo), se, ns, pa, ps, begun, target, mode)
 
 
+def _dns(data: bytes, offset: int, end: int) -> Record | None:
+    (k, f, _, at, start, pid, _, u, g, eu, eg, lo, se, ns, pa, ps,
+     cookie, family, protocol, local_port, remote_port, local, remote, sequence, length) = _DNS.unpack_from(data, offset)  # fmt: skip # noqa: E501
+    return Dns(
+        k, f, at, start, pid, (u, g, eu, eg, lo), se, ns, pa, ps,
+        cookie, family, protocol, local_port, remote_port, local, remote, sequence, length,
+        data[offset + _DNS.size : end],
+    )  # fmt: skip
+
+
 _DECODERS = {
     EXEC: (_exec, _EXEC.size),
     EXIT: (_exit, _EXIT.size),
@@ -222,6 +252,7 @@ _DECODERS = {
     PATH: (_path, _PATH.size),
     DRIVER: (_file, _FILE.size),
     ACCESS: (_access, _ACCESS.size),
+    DNS: (_dns, _DNS.size),
 }
 
 

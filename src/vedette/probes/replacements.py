@@ -1,4 +1,4 @@
-"""Which programs of LSM mode take the place of what in tracepoint mode.
+"""Which programs take the place of what: those on control groups in both modes, and those of LSM mode.
 
 A group counts as a whole: when the kernel refuses one of its programs, what it would replace stays.
 """
@@ -16,7 +16,8 @@ class Replacement(NamedTuple):
     instead_of: tuple[str, ...]
 
 
-REPLACEMENTS = (
+ON_CONTROL_GROUPS = (Replacement(("datagram4_bound", "datagram6_bound"), ("sys_exit_bind",)),)
+OF_LSM_MODE = (
     Replacement(("exec_committed",), ("process_exec",)),
     Replacement(("access_asked",), ("process_traced",)),
     Replacement(("open_asked",), ("file_opened",)),
@@ -30,7 +31,10 @@ REPLACEMENTS = (
     Replacement(("stream_connected", "datagram_connected"), ("socket_connected",)),
     Replacement(("connection_accepted",), ("socket_accepted",)),
 )
+REPLACEMENTS = (*ON_CONTROL_GROUPS, *OF_LSM_MODE)
 ADDED = frozenset(name for replacement in REPLACEMENTS for name in replacement.programs)
+"""The programs that replace others."""
+LSM_PROGRAMS = frozenset(name for replacement in OF_LSM_MODE for name in replacement.programs)
 """The programs of LSM mode."""
 SMALLEST = "open_asked"
 """The program that is tried first: a kernel that refuses it refuses trampolines."""

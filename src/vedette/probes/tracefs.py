@@ -1,34 +1,18 @@
-"""Numbers of tracepoints, and perf events on them, without mounting anything on the host.
-
-tracefs is opened as a detached mount (fsopen, fsconfig, fsmount; Linux 5.2): minimal hosts and containers do
-not mount it, and a mount that an agent leaves behind is a change of the host.
-"""
+"""Numbers of tracepoints, and perf events on them, without mounting anything on the host."""
 
 import ctypes
 import os
 import platform
 import struct
 
+from vedette.probes.mounts import detached, system_call
 from vedette.runtime.errors import ProbeError
 
-_FSOPEN, _FSCONFIG, _FSMOUNT = 430, 431, 432  # the same on every machine
 _PERF_EVENT_OPEN = {"x86_64": 298, "aarch64": 241}
 MACHINES = frozenset(_PERF_EVENT_OPEN)
 """Machines that the probes are written for."""
-_FSCONFIG_CMD_CREATE, _CLOEXEC = 6, 1
 _TYPE_TRACEPOINT, _PERF_FLAG_FD_CLOEXEC = 2, 8
 _ATTRIBUTES_SIZE = 112  # perf_event_attr, version 5
-
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.syscall.restype = ctypes.c_long
-
-
-def _call(number: int, *arguments: object) -> int:
-    result = int(_libc.syscall(ctypes.c_long(number), *arguments))
-    if result < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
-    return result
 
 
 class Tracefs:
@@ -36,12 +20,7 @@ class Tracefs:
 
     def __init__(self) -> None:
         try:
-            context = _call(_FSOPEN, b"tracefs", _CLOEXEC)
-            try:
-                _call(_FSCONFIG, context, _FSCONFIG_CMD_CREATE, None, None, 0)
-                self._root = _call(_FSMOUNT, context, _CLOEXEC, 0)
-            finally:
-                os.close(context)
+            self._root = detached(b"tracefs")
         except OSError as error:
             raise ProbeError(f"tracefs cannot be opened: {error.strerror}") from error
 
@@ -65,4 +44,4 @@ def perf_event(number: int) -> int:
     event = (ctypes.c_char * len(attributes)).from_buffer(attributes)
     call = _PERF_EVENT_OPEN[platform.machine()]
     # pid -1, cpu 0: a program on a tracepoint runs on every CPU whatever is said here.
-    return _call(call, event, -1, 0, -1, ctypes.c_ulong(_PERF_FLAG_FD_CLOEXEC))
+    return system_call(call, event, -1, 0, -1, ctypes.c_ulong(_PERF_FLAG_FD_CLOEXEC))

@@ -224,7 +224,7 @@ class Dns(Entity, frozen=True, kw_only=True):
     query: Annotated[Text | None, doc("Name that was asked for")] = None
     type: Annotated[Word | None, doc("Record type: A, AAAA, TXT ...")] = None
     answers: Annotated[TextList | None, doc("Answers")] = None
-    status: Annotated[Word | None, doc("Response code: NOERROR, NXDOMAIN ...")] = None
+    status: Annotated[Word | None, doc("Response code: NOERROR, NXDOMAIN ...; TIMEOUT = no answer came")] = None
 
 
 class WinlogSystem(Entity, frozen=True, kw_only=True):

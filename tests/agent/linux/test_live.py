@@ -19,7 +19,7 @@ from vedette.agent.linux.sources.kernel import KernelSource
 from vedette.schema.entities import File, Process
 from vedette.schema.events.base import Event
 from vedette.schema.events.files import DriverLoad, FileChange, FileCreate, ModuleLoad
-from vedette.schema.events.network import NetworkConnect, PortListen
+from vedette.schema.events.network import DnsQuery, NetworkConnect, PortListen
 from vedette.schema.events.process import ProcessAccess, ProcessStart, ProcessStop
 from vedette.schema.policies import Settings
 
@@ -365,6 +365,128 @@ def test_udp_and_refused_connections_over_ipv6_too(live: Live) -> None:
                 and (e.socket.protocol, e.socket.remote_ip, e.socket.remote_port) == (p, a, closed)
             ),
         )
+
+
+def test_datagrams_to_one_place_are_one_event_and_their_ports_are_listening(live: Live) -> None:
+    code = (
+        "import socket as s; a=[s.socket(f, s.SOCK_DGRAM) for f in (s.AF_INET, s.AF_INET, s.AF_INET6, s.AF_INET6)];"
+        "a[0].bind(('127.0.0.1', 0)); a[2].bind(('::1', 0));"
+        "[a[1].sendto(b'x', a[0].getsockname()) for _ in range(50)]; [a[3].sendto(b'x', a[2].getsockname())"
+        " for _ in range(50)]; print(a[0].getsockname()[1], a[2].getsockname()[1])"
+    )
+    child = subprocess.run(["/usr/bin/python3", "-c", code], capture_output=True, text=True, check=True)
+    for address, port in zip(("127.0.0.1", "::1"), map(int, child.stdout.split()), strict=True):
+
+        def is_that(e: NetworkConnect, p: int = port) -> bool:
+            return e.socket is not None and e.socket.protocol == "udp" and e.socket.remote_port == p
+
+        sent = live.one(NetworkConnect, is_that)
+        assert sent.socket is not None
+        assert (sent.socket.remote_ip, sent.socket.direction) == (address, "outbound")
+        listening = live.one(PortListen, lambda e, p=port: e.socket is not None and e.socket.local_port == p)  # type: ignore[misc]
+        assert listening.socket is not None
+        assert (listening.socket.protocol, listening.socket.local_ip) == ("udp", address)
+        assert listening.process == sent.process
+        assert len(live.all(NetworkConnect, is_that)) == 1
+
+
+RESOLVER = """
+import ctypes, os, socket, struct, subprocess, sys, threading
+from fcntl import ioctl
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.unshare(0x40000000 | 0x20000) == 0, ctypes.get_errno()  # a network and mounts of its own
+assert libc.mount(b"none", b"/", None, 0x44000, None) == 0
+if sys.argv[1] != "-":
+    assert libc.mount(sys.argv[1].encode(), b"/etc/resolv.conf", None, 0x1000, None) == 0
+with socket.socket() as any_socket:
+    ioctl(any_socket, 0x8914, struct.pack("16sh14x", b"lo", 1))
+udp, tcp = socket.socket(type=socket.SOCK_DGRAM), socket.socket()
+for one in (udp, tcp):
+    one.bind(("127.0.0.53", 53))
+tcp.listen()
+
+def answer(query, stream):
+    name_end = query.index(b"\\0", 12) + 5
+    labels = query[13:]
+    if labels.startswith(b"silent"):
+        return None
+    kind = query[name_end - 4 : name_end - 2]
+    if labels.startswith(b"missing"):
+        flags, records = 0x8183, []
+    elif labels.startswith(b"large") and not stream:
+        flags, records = 0x8380, []  # cut: to be asked again over TCP
+    else:
+        flags, records = 0x8180, [bytes([192, 0, 2, 1])] if kind == b"\\0\\1" else []
+    body = b"".join(b"\\xc0\\x0c\\0\\1\\0\\1\\0\\0\\0\\1\\0\\4" + record for record in records)
+    return query[:2] + struct.pack("!5H", flags, 1, len(records), 0, 0) + query[12:name_end] + body
+
+def serve_udp():
+    while True:
+        query, who = udp.recvfrom(4096)
+        reply = answer(query, False)
+        if reply:
+            udp.sendto(reply, who)
+
+def serve_tcp():
+    while True:
+        client, _ = tcp.accept()
+        while len(query := client.recv(4096)) > 2:
+            reply = answer(query[2:], True)
+            client.sendall(len(reply).to_bytes(2, "big") + reply)
+
+for serve in (serve_udp, serve_tcp):
+    threading.Thread(target=serve, daemon=True).start()
+for command in sys.argv[2:]:
+    subprocess.run(command.split(" "), timeout=40)
+"""
+
+
+def test_names_that_programs_look_up_with_what_they_were_told(live: Live, place: Path) -> None:
+    settings = place / "resolv.conf"
+    settings.write_text("nameserver 127.0.0.53\noptions timeout:1 attempts:1\n")
+    code = (
+        "import socket; s=socket.socket(type=socket.SOCK_DGRAM); s.sendto(bytes.fromhex("
+        "'1234 0100 0001 0000 0000 0000 05 c3bc2e5c09 07 6578616d706c65 00 0010 0001'), ('127.0.0.53', 53)); s.recv(99)"
+    )
+    odd = place / "odd.py"
+    odd.write_text(code)
+    names = ("plain", "missing", "large", "silent")
+    _run(
+        "/usr/bin/python3", "-c", RESOLVER, str(settings), *(f"/usr/bin/getent hosts {n}.example" for n in names),
+        f"/usr/bin/python3 {odd}",
+    )  # fmt: skip
+
+    def asked(name: str, protocol: str = "udp") -> DnsQuery:
+        return live.one(
+            DnsQuery,
+            lambda e: (
+                e.dns is not None
+                and e.socket is not None
+                and (e.dns.query, e.socket.protocol) == (name, protocol)
+                and e.dns.type != "AAAA"
+            ),
+        )
+
+    plain = asked("plain.example")
+    assert plain.dns is not None
+    assert (plain.dns.type, plain.dns.answers, plain.dns.status) == ("A", ("192.0.2.1",), "NOERROR")
+    assert plain.process is not None
+    assert plain.process.command_line == "/usr/bin/getent hosts plain.example"
+    assert plain.socket is not None
+    assert (plain.socket.remote_ip, plain.socket.remote_port) == ("127.0.0.53", 53)
+    for name, protocol, answers, status in (
+        ("missing.example", "udp", (), "NXDOMAIN"),
+        ("large.example", "udp", (), "NOERROR"),
+        ("large.example", "tcp", ("192.0.2.1",), "NOERROR"),
+        ("silent.example", "udp", None, "TIMEOUT"),
+        ("\\195\\188\\.\\\\\\009.example", "udp", (), "NOERROR"),
+    ):
+        event = asked(name, protocol)
+        assert event.dns is not None
+        assert (event.dns.answers, event.dns.status) == (answers, status)
+        assert event.process is not None
+        assert event.process.command_line is not None
+        assert "getent" in event.process.command_line or "odd.py" in event.process.command_line
 
 
 def test_a_loaded_library_has_its_digests(live: Live) -> None:

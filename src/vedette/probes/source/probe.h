@@ -13,10 +13,13 @@
 #define STRINGS 16384     /* arguments and environment kept; a per-CPU value may not exceed 32 KiB */
 #define DATA (3 * PATH_BYTES + STRINGS)
 #ifndef SCRATCHES
-#define SCRATCHES 1       /* for each CPU */
+#define SCRATCHES 2       /* for each CPU: packets come in between */
 #endif
 #define NO_ID 0xffffffffU
 #define SECOND 1000000000ULL
+#define AF_INET 2
+#define AF_INET6 10
+#define SOCK_DGRAM 2
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
@@ -73,11 +76,8 @@ static __always_inline struct scratch *take_scratch(__u32 kind)
 }
 static __always_inline void give_scratch(struct scratch *s) { s->busy = 0; }
 
-static __always_inline bool is_excluded(void)
-{
-	__u32 pid = bpf_get_current_pid_tgid() >> 32;
-	return bpf_map_lookup_elem(&excluded, &pid) != 0;
-}
+static __always_inline bool is_excluded_pid(__u32 pid) { return bpf_map_lookup_elem(&excluded, &pid) != 0; }
+static __always_inline bool is_excluded(void) { return is_excluded_pid(bpf_get_current_pid_tgid() >> 32); }
 
 /*
  * 0 = wake the reader only if it had read everything; it then sleeps a while before it reads, so that a busy host

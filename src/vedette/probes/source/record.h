@@ -16,6 +16,7 @@ enum kind {
 	PATH,        /* struct path_record */
 	DRIVER,      /* struct file_record: a kernel module was loaded from it */
 	ACCESS,      /* struct access_record */
+	DNS,         /* struct dns_record */
 	KINDS = 32,
 };
 
@@ -29,6 +30,7 @@ enum flag {
 	DIRECTORY_CUT = 8,   /* same for the working directory */
 	STRINGS_CUT = 16,    /* exec: arguments and environment are longer than what is kept */
 	LAST = 32,           /* close: nobody else holds the open file */
+	ANSWER = 64,         /* dns: from the resolver; the header then names no process */
 };
 
 struct header {
@@ -76,6 +78,16 @@ struct file_record {
 	__u32 path_length;
 	__u32 reserved;
 	char data[]; /* path */
+};
+/* A packet to or from port 53; of TCP: a part of the stream. Local is this host. */
+struct dns_record {
+	struct header header;
+	__u64 cookie; /* of the socket */
+	__u16 family, protocol, local_port, remote_port;
+	__u8 local[16], remote[16];
+	__u32 sequence; /* TCP: number of the first byte */
+	__u32 length;   /* of what was sent; the record may have less */
+	char data[];
 };
 /* A process took hold of another one (ptrace, its memory). */
 struct access_record {

@@ -4,6 +4,7 @@
  * The programs of system calls are attached by the loader, each to several tracepoints.
  */
 #include "probe.h"
+#include "sockets.bpf.h"
 
 #define FMODE_WRITE 0x2
 #define FMODE_CREATED 0x100000
@@ -13,9 +14,6 @@
 #define S_IFSOCK 0140000
 #define SIGNAL_GROUP_EXIT 0x4
 #define AT_FDCWD -100
-#define AF_INET 2
-#define AF_INET6 10
-#define SOCK_DGRAM 2
 #define TCP_LISTEN 10
 #define PTRACE_ATTACH 16
 #define PTRACE_SEIZE 0x4206
@@ -441,6 +439,13 @@ static __always_inline bool is_attempt(long result)
 
 static __always_inline int report_connect(struct task_struct *task, struct sock *sk, struct address *to, long result)
 {
+	if (BPF_CORE_READ(sk, sk_type) == SOCK_DGRAM) {
+		if (!to->port) /* a resolver asks the kernel which source address it would use */
+			return 0;
+		__u32 v4[4] = { to->v4 };
+		if (!is_news(task, to->family == AF_INET6 ? (void *)to->v6 : v4, __builtin_bswap16(to->port)))
+			return 0;
+	}
 	struct net_record *e = reserve_net(CONNECT, task, sk);
 	if (!e)
 		return 0;

@@ -31,6 +31,7 @@ enum { false = 0, true = 1 };
 enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_RINGBUF = 27,
 	BPF_MAP_TYPE_TASK_STORAGE = 29,
 };
@@ -173,4 +174,22 @@ struct pt_regs { __u64 regs[31]; __u64 orig_x0; };
 #endif
 
 #pragma clang attribute pop
+
+/* ---- contexts of programs on control groups: from the user API, the kernel translates each access */
+struct bpf_sock {
+	__u32 bound_dev_if, family, type, protocol, mark, priority;
+	__u32 src_ip4, src_ip6[4];
+	__u32 src_port; /* of this machine's byte order */
+};
+struct bpf_sock_addr {
+	__u32 user_family, user_ip4, user_ip6[4];
+	__u32 user_port; /* of the network's byte order */
+	__u32 family, type, protocol;
+	__u32 msg_src_ip4, msg_src_ip6[4];
+	union { struct bpf_sock *sk; __u64 : 64; } __attribute__((aligned(8)));
+};
+struct __sk_buff {
+	__u32 len, pkt_type, mark, queue_mapping, protocol, vlan_present, vlan_tci, vlan_proto, priority;
+	__u32 ingress_ifindex, ifindex, tc_index, cb[5], hash, tc_classid, data, data_end;
+};
 #endif

@@ -16,6 +16,7 @@ from vedette.agent.linux.logins import Logins
 from vedette.agent.linux.lookups import Lookups
 from vedette.agent.linux.processes import Image, Life, Processes
 from vedette.agent.linux.sources.access_events import AccessEvents
+from vedette.agent.linux.sources.dns_events import DnsEvents
 from vedette.agent.linux.sources.file_events import FileEvents
 from vedette.agent.linux.sources.model import Model
 from vedette.agent.linux.sources.module_events import ModuleEvents
@@ -62,6 +63,7 @@ class Decoder:
         self._processes = ProcessEvents(model)
         self._files = FileEvents(model, self._processes, exclude=settings.exclude_paths)
         network, modules = NetworkEvents(model, self._processes), ModuleEvents(model, self._processes)
+        self._dns = DnsEvents(model, self._processes)
         self.model = model
         self._handlers: dict[int, Callable[..., None]] = {
             records.EXEC: self._processes.exec,
@@ -77,6 +79,7 @@ class Decoder:
             records.PATH: self._files.path,
             records.DRIVER: modules.mapped,
             records.ACCESS: AccessEvents(model, self._processes).accessed,
+            records.DNS: self._dns.packet,
         }
 
     def apply(self, settings: Settings) -> None:
@@ -114,6 +117,7 @@ class Decoder:
         self._clock.refresh()
         self._files.tick(now)
         self._processes.tick(now)
+        self._dns.tick(now)
         self._lookups.submit()
         self._lookups.poll(now)
         self._shared.acting.serve(self._acted)
@@ -124,6 +128,7 @@ class Decoder:
         """Send on what waits, as it is."""
         far = 1 << 62
         self._files.tick(far)
+        self._dns.finish()
         self._shared.acting.serve(self._acted, final=True)
         self._lookups.poll(far)
 
@@ -142,6 +147,7 @@ class Decoder:
             "late_digests": self._lookups.late,
             "refused_digests": self._lookups.refused,
             "malformed": self.malformed,
+            "dns": self._dns.status(),
             "stuck_threads": self._hasher.stuck(),
         }
 

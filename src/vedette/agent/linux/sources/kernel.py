@@ -47,6 +47,7 @@ EVENT_TYPES = {
     records.MAP: "module_load",
     records.DRIVER: "driver_load",
     records.ACCESS: "process_access",
+    records.DNS: "dns_query",
 }
 """Kind of record -> event type under which a lost one is counted."""
 

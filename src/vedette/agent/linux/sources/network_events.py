@@ -35,7 +35,7 @@ class NetworkEvents:
         if record.remote_port == 0:
             return  # a resolver asking the kernel which source address it would use
         ends = Socket(
-            protocol=_protocol(record.protocol),
+            protocol=protocol_name(record.protocol),
             direction="inbound" if record.kind == ACCEPT else "outbound",
             local_ip=address(record.family, record.local),
             local_port=record.local_port,
@@ -48,7 +48,7 @@ class NetworkEvents:
     def listen(self, record: Net) -> None:
         """Report a port that was opened."""
         end = Socket(
-            protocol=_protocol(record.protocol),
+            protocol=protocol_name(record.protocol),
             local_ip=address(record.family, record.local),
             local_port=record.local_port,
         )
@@ -74,5 +74,6 @@ def address(family: int, raw: bytes) -> str:
     return socket.inet_ntop(socket.AF_INET6, raw)
 
 
-def _protocol(number: int) -> str:
+def protocol_name(number: int) -> str:
+    """Give the name of an IP protocol."""
     return _PROTOCOLS.get(number) or str(number)
