@@ -57,6 +57,11 @@ demo: setup ## Central Node, this host's agent and a benign attack-like activity
 	@for package in .build/openssh/deb/*.deb; do dpkg -x $$package .build/openssh; done
 	@test -x .build/openssh/usr/sbin/sshd && touch $@
 
+.build/auditd/.ready: ## (benchmarks) auditd and laurel, the peers of the Linux agent: unpacked here, never installed
+	@mkdir -p .build/auditd/deb && cd .build/auditd/deb && apt-get -qq download auditd libauparse0 libwrap0 laurel 2>&1 | { grep -v unsandboxed || true; }
+	@for package in .build/auditd/deb/*.deb; do dpkg -x $$package .build/auditd; done
+	@test -x .build/auditd/sbin/auditd && test -x .build/auditd/usr/sbin/laurel && touch $@
+
 packages: setup ## the agent as .deb and .rpm in dist/, and the test that installs it in a scratch root
 	@$(BIN)/python packaging/build.py
 	@$(BIN)/python -m pytest -q tests/packaging

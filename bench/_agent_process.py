@@ -10,24 +10,32 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple, Self
 
 HERE = Path(__file__).parent
-LONGEST_WAIT = 8.0
-"""Seconds after which an event has left the agent: 2 for its digests, 2 for its batch, and slack."""
+LONGEST_WAIT = 5.0
+"""Seconds after which an event is kept: 2 for its digests, 2 for its batch, and slack."""
 
 
 class Number(NamedTuple):
-    """A number that is published."""
+    """A number that is published; `target` None = it has none."""
 
     name: str
     value: float
     unit: str
-    target: float
+    target: float | None
 
 
-def show(number: Number, how: str, *, peer: str) -> None:
-    """Print one line of `make bench`; `peer` is "name: value"."""
-    name, _, value = peer.rpartition(": ")
-    line = number._asdict() | {"value": round(number.value, 2)}
-    print(json.dumps(line | {"peer": name, "peer_value": float(value) if value else None, "how": how}), flush=True)
+class Peer(NamedTuple):
+    """What stands beside a number: measured in the same run, or what somebody else published."""
+
+    name: str
+    value: float | None = None
+
+
+def show(number: Number, how: str, peer: Peer | None = None) -> None:
+    """Print one line of `make bench`."""
+    name, value = peer or ("", None)
+    line = number._asdict() | {"value": round(number.value, 3)}
+    line |= {"peer": name, "peer_value": None if value is None else round(value, 3), "how": how}
+    print(json.dumps(line), flush=True)
 
 
 def wait_for_quiet(patience: float = 30, busy: float = 0.15) -> float:
@@ -52,38 +60,46 @@ def _ticks() -> tuple[int, int]:
 
 
 class BareAgent:
-    """The agent of `_agent_runner.py` in a process of its own; `folder` is where the workload's files are."""
+    """The agent of `_agent_runner.py` in a process of its own; `folder` is where the workload's files are.
 
-    def __init__(self, folder: str) -> None:
-        self._folder = folder
+    `account`: it counts what it tells about that folder one by one.
+    """
+
+    def __init__(self, folder: str, *, account: bool = False) -> None:
+        self._command = [sys.executable, str(HERE / "_agent_runner.py"), folder, *(["account"] if account else [])]
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen(
-            [sys.executable, str(HERE / "_agent_runner.py"), self._folder],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._line()
         self.settled()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pipe(self._process.stdin).close()
-        self._process.wait(20)
+        self._process.communicate(timeout=30)
 
-    def ask(self) -> dict[str, Any]:
-        """Counters of the agent now."""
+    def ask(self, command: str = "ask") -> dict[str, Any]:
+        """Counters of the agent after a command."""
         pipe = self._pipe(self._process.stdin)
-        pipe.write("{}\n")
+        pipe.write(f"{command}\n")
         pipe.flush()
+        answer: dict[str, Any] = json.loads(self._line())
+        return answer
+
+    def _line(self) -> str:
         line = self._pipe(self._process.stdout).readline()
         if not line:
             raise RuntimeError("the agent ended")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+        return line
+
+    def caught_up(self, patience: float = 60) -> None:
+        """Wait until no raw record waits."""
+        deadline = time.monotonic() + patience
+        time.sleep(0.1)
+        while self.ask()["status"]["backlog_bytes"] and time.monotonic() < deadline:
+            time.sleep(0.05)
 
     def settled(self, patience: float = 120) -> dict[str, Any]:
-        """Counters once all that happened is encoded: the queue is empty and no event waits.
+        """Counters once all that happened is kept: the queue is empty and no event waits.
 
         On a busy host there is always something new that waits: then all that was asked for has passed after a while.
         """
@@ -91,7 +107,7 @@ class BareAgent:
         deadline = began + patience
         time.sleep(0.3)
         while time.monotonic() < deadline:
-            answer = self.ask()
+            answer = self.ask("flush")
             status = answer["status"]
             if not status["backlog_bytes"]:
                 long_enough = time.monotonic() - began > LONGEST_WAIT

@@ -1,7 +1,9 @@
-"""A bare agent for benchmarks: the kernel source, batches encoded as they would be sent, nothing else.
+"""A bare agent for benchmarks: the kernel source, and the buffer on disk that keeps what it tells; nothing else.
 
-Run as a process of its own; it talks over stdin and stdout, one JSON line each way: `{"mark": name}` gives CPU
-seconds, events and counters so far.
+`python _agent_runner.py FOLDER [account]`: a process of its own that talks over stdin and stdout, one line each way.
+`ask` gives CPU seconds, events and counters so far; `detach` and `attach` take the probes off and put them on again;
+`flush` hands on
+what waits; `account` also counts the events about FOLDER one by one. The first line comes when the source observes.
 """
 
 from __future__ import annotations
@@ -9,52 +11,56 @@ from __future__ import annotations
 import json
 import resource
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
+from vedette.agent.core.batches import Facts
+from vedette.agent.core.buffer import Buffer
+from vedette.agent.core.intake import Intake
 from vedette.agent.linux import hashing
 from vedette.agent.linux.examine import Content, Question, examine
+from vedette.agent.linux.sources import kernel
 from vedette.agent.linux.sources.kernel import KernelSource
+from vedette.probes import loader
+from vedette.runtime.clock import now
 from vedette.schema.events.base import Event
+from vedette.schema.events.files import FileChange, FileCreate
 from vedette.schema.policies import Settings
-from vedette.wire.builder import Builder
 from vedette.wire.layout import tag_of
 
-BATCH = 1024
-INTERVAL = 2.0
+FACTS = Facts()
 
 
-class Sink:
-    """Collects events and encodes them in batches of up to 1,024 or every 2 seconds, as the agent's core does."""
+class Keeper:
+    """Intake and buffer as the agent has them; counts what was kept, by type, and about `folder` more exactly."""
 
-    def __init__(self) -> None:
-        self.waiting: list[Event] = []
+    def __init__(self, data: Path, folder: str) -> None:
+        self.buffer = Buffer(data / "buffer.sqlite", now)
+        self.intake = Intake(self._keep, self.buffer.losses)
         self.counts: Counter[str] = Counter()
-        self.bytes = 0
-        self._full = threading.Event()
+        self.account: Counter[str] = Counter()
+        self._folder = folder
 
-    def emit(self, event: Event) -> None:
-        """Take one event."""
-        self.waiting.append(event)
-        if len(self.waiting) >= BATCH:
-            self._full.set()
+    def _keep(self, events: list[Event]) -> None:
+        self.buffer.append(events, FACTS, offline=False)
+        self.counts.update(tag_of(type(event)) for event in events)
+        if self._folder:
+            self.account.update(filter(None, (_fact(event, self._folder) for event in events)))
 
-    def loop(self, stop: threading.Event) -> None:
-        """Encode what comes until `stop`."""
-        while not stop.is_set():
-            self._full.wait(INTERVAL)
-            self._full.clear()
-            self.flush()
 
-    def flush(self) -> None:
-        """Encode what waits."""
-        while self.waiting:
-            taken, self.waiting[:BATCH] = self.waiting[:BATCH], []
-            builder = Builder(taken)
-            self.bytes += len(builder.encode(1))
-            self.counts.update(tag_of(type(event)) for event in taken)
+def _fact(event: Event, folder: str) -> str:
+    """What an event of the workload in `folder` tells; "" for that of others."""
+    if isinstance(event, FileCreate) and event.file is not None:
+        fact = "created, open" if event.file.hash_status == "open" else "created"
+        return fact if (event.file.directory or "").startswith(folder) else ""
+    if isinstance(event, FileChange) and event.file is not None:
+        return event.file.operation or "" if (event.file.directory or "").startswith(folder) else ""
+    program = event.process.file if event.process else None
+    return tag_of(type(event)) if program and (program.path or "").startswith(folder) else ""
 
 
 class ForeignHashing:
@@ -74,49 +80,71 @@ class ForeignHashing:
         return content
 
 
+class Probes:
+    """The probes that the source loads, so that they can be taken off and put on again."""
+
+    def __init__(self) -> None:
+        self._loaded: loader.Probes | None = None
+        kernel.start = self._start  # type: ignore[attr-defined] # where the source finds it
+
+    def _start(self, **options: Any) -> loader.Probes:
+        self._loaded = loader.start(**options)
+        return self._loaded
+
+    def switch(self, command: str) -> None:
+        """Do what a command says about them."""
+        if self._loaded is not None and command in ("attach", "detach"):
+            getattr(self._loaded, command)()
+
+
 def main() -> None:
     """Run the source, answer questions."""
-    sink, stop, foreign = Sink(), threading.Event(), ForeignHashing(sys.argv[1])
+    folder, account = sys.argv[1], "account" in sys.argv[2:]
+    stop, foreign, probes = threading.Event(), ForeignHashing(folder), Probes()
     source = KernelSource("0" * 32, Settings())
-    threads = [
-        threading.Thread(target=source.run, args=(sink.emit, stop), name="decode"),
-        threading.Thread(target=sink.loop, args=(stop,), name="encode"),
-    ]
-    for thread in threads:
-        thread.start()
-    while not source.status()["observing"]:
-        time.sleep(0.05)
-    for line in sys.stdin:
-        if not line.strip():
-            break
-        status = source.status()
-        answer = {
-            "cpu": time.process_time() - foreign.seconds,
-            "foreign": foreign.seconds,
-            "events": dict(sink.counts),
-            "waiting": len(sink.waiting),
-            "wire_bytes": sink.bytes,
-            "drops": source.drops(),
-            "status": status,
-            "threads": _threads(),
-            "rss_mib": _resident(),
-            "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        }
-        print(json.dumps(answer), flush=True)
-    stop.set()
-    for thread in threads:
-        thread.join(10)
+    with tempfile.TemporaryDirectory(prefix="vedette-bench-") as data:
+        keeper = Keeper(Path(data), folder if account else "")
+        threads = [
+            threading.Thread(target=source.run, args=(keeper.intake.emit, stop), name="decode"),
+            threading.Thread(target=keeper.intake.loop, args=(stop,), name="keep"),
+        ]
+        for thread in threads:
+            thread.start()
+        while not source.status()["observing"]:
+            time.sleep(0.01)
+        print("observing", flush=True)
+        for line in sys.stdin:
+            probes.switch(line.strip())
+            if line == "flush\n":
+                keeper.intake.wake()
+            keeper.buffer.losses.observe(source.name, source.drops())
+            print(json.dumps(_numbers(source, keeper, foreign)), flush=True)
+        stop.set()
+        keeper.intake.wake()
+        for thread in threads:
+            thread.join(10)
+        keeper.buffer.close()
+
+
+def _numbers(source: KernelSource, keeper: Keeper, foreign: ForeignHashing) -> dict[str, Any]:
+    return {
+        "cpu": time.process_time() - foreign.seconds,
+        "foreign": foreign.seconds,
+        "events": dict(keeper.counts),
+        "account": dict(keeper.account),
+        "waiting": keeper.intake.waiting(),
+        "kept_bytes": keeper.buffer.stats().bytes,
+        "drops": keeper.buffer.losses.totals(),
+        "status": source.status(),
+        "threads": _threads(),
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
 
 
 def _threads() -> dict[str, float]:
     """CPU seconds of each thread that still runs."""
     clocks = {thread.name: time.pthread_getcpuclockid(thread.ident or 0) for thread in threading.enumerate()}
     return {name: round(time.clock_gettime(clock), 4) for name, clock in clocks.items()}
-
-
-def _resident() -> float:
-    with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - one read
-        return int(file.read().split()[1]) * resource.getpagesize() / 2**20
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import threading
 import time
 from pathlib import Path
 
-from _agent_runner import Sink  # type: ignore[import-not-found] # beside this file
+from _agent_runner import Keeper  # type: ignore[import-not-found] # beside this file
 from vedette.agent.core.scanner.source import Scanner
 from vedette.agent.core.source import observed
 from vedette.agent.linux.objects import open_object
@@ -37,15 +37,16 @@ class OwnFiles(Scanner):
 def main() -> None:
     """Run, answer, end."""
     OwnFiles.folder = sys.argv[1]
-    sink, stop = Sink(), threading.Event()
+    stop = threading.Event()
     with tempfile.TemporaryDirectory() as data:
+        keeper = Keeper(Path(data), "")
         kernel = KernelSource("0" * 32, Settings())
         scanner = OwnFiles(Path(data), Settings(), open_object)
-        emit = observed(sink.emit, [scanner])
+        emit = observed(keeper.intake.emit, [scanner])
         threads = [
-            threading.Thread(target=scanner.run, args=(sink.emit, stop)),
+            threading.Thread(target=scanner.run, args=(keeper.intake.emit, stop)),
             threading.Thread(target=kernel.run, args=(emit, stop)),
-            threading.Thread(target=sink.loop, args=(stop,)),
+            threading.Thread(target=keeper.intake.loop, args=(stop,)),
         ]
         for thread in threads:
             thread.start()
@@ -54,8 +55,10 @@ def main() -> None:
                 break
             print(json.dumps(_answer(kernel, scanner, threads[0])), flush=True)
         stop.set()
+        keeper.intake.wake()
         for thread in threads:
             thread.join(10)
+        keeper.buffer.close()
 
 
 def _answer(kernel: KernelSource, scanner: Scanner, thread: threading.Thread) -> dict[str, object]:

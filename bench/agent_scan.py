@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from _agent_process import Number, show, wait_for_quiet  # type: ignore[import-not-found] # beside this file
+from _agent_process import Number, Peer, show, wait_for_quiet  # type: ignore[import-not-found] # beside this file
+from _c_project import build, clean, make_project, renew  # type: ignore[import-not-found] # beside this file
 from vedette.agent.core.scanner.child import ScanChild
 from vedette.agent.core.scanner.messages import Scan
 from vedette.engines.objects import About
@@ -28,7 +29,7 @@ SMALL, SMALL_SIZE = 1000, 20_000
 LARGE, LARGE_SIZE = 20, 8 << 20
 SOURCES = 150
 IDLE_SECONDS = 10
-PEER = "clamd 1.4 with one signature, over its socket, MB/s of wall time: 32"
+PEER = Peer("clamd 1.4 with one signature, over its socket, MB/s of wall time", 32)
 
 
 def main() -> None:
@@ -59,9 +60,9 @@ def _files(folder: Path, sets: list[tuple[str, Compiled]]) -> None:
         rate = LARGE * LARGE_SIZE / 1e6 / _scan(child, large)
         child.stop()
         how = f"{SMALL} files of {SMALL_SIZE} random bytes, CPU time of both processes, {name}"
-        show(Number(f"scan of a small file, {name}", each, "us", 1000), how, peer="")
+        show(Number(f"scan of a small file, {name}", each, "us", 1000), how)
         how = f"{LARGE} files of {LARGE_SIZE >> 20} MiB, CPU time of both processes, read, hashed, scanned, {name}"
-        show(Number(f"scan of large files, {name}", rate, "MB/s", 100), how, peer=PEER)
+        show(Number(f"scan of large files, {name}", rate, "MB/s", 100), how, PEER)
 
 
 def _write(path: Path, size: int) -> Path:
@@ -114,56 +115,27 @@ class Agent:
 
 def _beside_a_build(folder: Path) -> None:
     work = folder / "project"
-    _project(work)
+    make_project(work, SOURCES)
     agent = Agent(work)
     agent.settled()
-    _build(work)  # once before, so that compilers and their libraries are known
-    _clean(work)
+    build(work)  # once before, so that compilers and their libraries are known
+    clean(work)
+    renew(work)
     before = agent.settled()
     wait_for_quiet()
     idle_before = agent.ask()
     time.sleep(IDLE_SECONDS)
     idle = (agent.ask()["cpu"] - idle_before["cpu"]) / IDLE_SECONDS * 100
     before = agent.settled()
-    build = _build(work)
+    spent = build(work)
     after = agent.settled()
     agent.end()
     used = after["cpu"] - before["cpu"]
     scanned = after["scanner"]["scanned"] - before["scanner"]["scanned"]
-    how = f"make -j2, {SOURCES} C files, clang: {build:.1f} s of CPU time; {scanned} contents scanned in {used:.2f} s"
-    show(Number("scanner beside a build", used / build * 100, "% of the build's CPU time", 2), how, peer="")
-    show(Number("scanner, idle", idle, "% of a core", 0.2), f"its thread and process over {IDLE_SECONDS} s", peer="")
-    show(Number("scanning process, RSS", after["rss"], "MiB", 60), "after the build, builtin rules", peer="")
-
-
-def _project(folder: Path) -> None:
-    folder.mkdir()
-    for number in range(SOURCES):
-        functions = "\n".join(
-            f'int f{number}_{i}(int x) {{ return printf("%d", x * {i}) + {number}; }}' for i in range(20)
-        )
-        (folder / f"m{number}.c").write_text(
-            f"#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n{functions}\n"
-        )
-    objects = " ".join(f"m{number}.o" for number in range(SOURCES))
-    (folder / "Makefile").write_text(
-        f"lib.a: {objects}\n\tllvm-ar rcs $@ $^\n%.o: %.c\n\tclang -g -O1 -c -o $@ $<\n", encoding="ascii"
-    )
-
-
-def _build(folder: Path) -> float:
-    """CPU seconds of a build."""
-    before = os.times()
-    subprocess.run(["make", "-s", "-j2"], cwd=folder, check=True)
-    after = os.times()
-    return after.children_user + after.children_system - before.children_user - before.children_system
-
-
-def _clean(folder: Path) -> None:
-    for path in (*folder.glob("*.o"), *folder.glob("*.a")):
-        path.unlink()
-    for path in folder.glob("*.c"):  # new contents: nothing is known of what will be built
-        path.write_text(path.read_text().replace("* ", "* 7 + "))
+    how = f"make -j2, {SOURCES} C files, clang: {spent:.1f} s of CPU time; {scanned} contents scanned in {used:.2f} s"
+    show(Number("scanner beside a build", used / spent * 100, "% of the build's CPU time", 2), how)
+    show(Number("scanner, idle", idle, "% of a core", 0.2), f"its thread and process over {IDLE_SECONDS} s")
+    show(Number("scanning process, RSS", after["rss"], "MiB", 60), "after the build, builtin rules")
 
 
 if __name__ == "__main__":

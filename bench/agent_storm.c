@@ -1,12 +1,15 @@
-/* Workloads for the agent's benchmarks: agent_storm exec N PROGRAM | file N DIR | keep N DIR | connect N
- * Prints one JSON line: operations, wall seconds, CPU seconds of the workload. */
+/* Workloads for the agent's benchmarks:
+ *   agent_storm exec N PROGRAM | unique N PROGRAM | file N DIR [RATE] | keep N DIR | connect N | trace N
+ * Prints one JSON line: operations, wall seconds, CPU seconds of the workload. RATE: files a second at most. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -15,10 +18,10 @@
 
 extern char **environ;
 
-/* posix_spawn uses vfork semantics; a plain fork is what shells do. */
-static void run(char *program)
+/* A plain fork: what shells do. */
+static void run(char *program, char *unique)
 {
-	char *arguments[] = {program, "--version", "argument", 0};
+	char *arguments[] = {program, "--version", unique ? unique : "argument", 0};
 	pid_t pid = fork();
 	if (pid == 0) {
 		int nowhere = open("/dev/null", O_WRONLY);
@@ -65,32 +68,78 @@ static void connect_once(int server, struct sockaddr_in *at)
 	close(served);
 }
 
+/* A child is held and let go. */
+static void trace_once(void)
+{
+	static pid_t child;
+	int status;
+	if (!child && (child = fork()) == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			pause();
+	}
+	if (ptrace(PTRACE_ATTACH, child, 0, 0) || waitpid(child, &status, 0) != child || ptrace(PTRACE_DETACH, child, 0, 0))
+		exit(1);
+}
+
+/* 250 bytes that no other program was given. */
+static void run_unique(char *program, int number)
+{
+	char text[251];
+	int length = snprintf(text, sizeof text, "--name=%d-%d", getpid(), number);
+	for (int i = length; i < 250; i++)
+		text[i] = 'a' + (number * 31 + i * i) % 26;
+	text[250] = 0;
+	run(program, text);
+}
+
 static double seconds(struct timeval t) { return t.tv_sec + t.tv_usec / 1e6; }
+
+static double since(struct timespec *begin)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec - begin->tv_sec + (now.tv_nsec - begin->tv_nsec) / 1e9;
+}
+
+/* Sleeps while more than a millisecond ahead of the pace. */
+static void keep_pace(struct timespec *begin, int number, double rate)
+{
+	double ahead = number / rate - since(begin);
+	if (ahead > 0.001)
+		usleep(ahead * 1e6);
+}
 
 int main(int count, char **arguments)
 {
 	if (count < 3)
 		return 2;
 	int number = atoi(arguments[2]);
+	double rate = count > 4 ? atof(arguments[4]) : 0;
 	char *mode = arguments[1];
-	struct timespec begin, end;
+	struct timespec begin;
 	struct sockaddr_in at;
 	int server = strcmp(mode, "connect") ? -1 : listener(&at);
 	clock_gettime(CLOCK_MONOTONIC, &begin);
 	for (int i = 0; i < number; i++) {
+		if (rate)
+			keep_pace(&begin, i, rate);
 		if (server >= 0)
 			connect_once(server, &at);
+		else if (!strcmp(mode, "trace"))
+			trace_once();
 		else if (!strcmp(mode, "exec"))
-			run(arguments[3]);
+			run(arguments[3], 0);
+		else if (!strcmp(mode, "unique"))
+			run_unique(arguments[3], i);
 		else
 			make_file(arguments[3], i, !strcmp(mode, "keep"));
 	}
-	clock_gettime(CLOCK_MONOTONIC, &end);
+	double wall = since(&begin);
 	struct rusage self, children;
 	getrusage(RUSAGE_SELF, &self);
 	getrusage(RUSAGE_CHILDREN, &children);
-	printf("{\"operations\": %d, \"wall\": %.4f, \"cpu\": %.4f}\n", number,
-	       end.tv_sec - begin.tv_sec + (end.tv_nsec - begin.tv_nsec) / 1e9,
+	printf("{\"operations\": %d, \"wall\": %.4f, \"cpu\": %.4f}\n", number, wall,
 	       seconds(self.ru_utime) + seconds(self.ru_stime) + seconds(children.ru_utime) + seconds(children.ru_stime));
 	return 0;
 }

@@ -14,7 +14,17 @@ from typing import Any
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "performance.md"
-BENCHMARKS = ("wire", "receive", "ingest", "hunt", "agent_cost", "agent_storm", "agent_scan")
+BENCHMARKS = (
+    "wire",
+    "receive",
+    "ingest",
+    "hunt",
+    "agent_cost",
+    "agent_slowdown",
+    "agent_storm",
+    "agent_whole",
+    "agent_scan",
+)
 HEAD = """# Performance
 
 Written by `make bench`; every line is one benchmark in `bench/`, which says how it measures. CPU time, medians;

@@ -10,6 +10,7 @@ import platform
 import re
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from vedette.probes.libbpf import libbpf, messages, reason
@@ -76,7 +77,6 @@ class Probes:
         excluded = tuple(exclude)
         while not self._is_started(data, rings, excluded):
             self.close()  # a program loads but cannot be attached: once more, with what it would have replaced
-            self.attached.clear()
 
     def _is_started(self, data: bytes, rings: dict[str, int], exclude: tuple[int, ...]) -> bool:
         self._opened = self._load(data, rings)
@@ -84,7 +84,7 @@ class Probes:
         try:
             for pid in exclude:
                 self.exclude(pid)
-            self._attach()
+            self.attach()
         except BaseException:
             self.close()
             raise
@@ -134,7 +134,8 @@ class Probes:
                 refused[name] = refusal
         return refused
 
-    def _attach(self) -> None:
+    def attach(self) -> None:
+        """Let the loaded programs observe. Raises ProbeError when those are refused that are needed."""
         numbers = Tracefs()
         on_groups: dict[str, int] = {}
         try:
@@ -224,11 +225,17 @@ class Probes:
                 total += int.from_bytes(bytes(info[_RECURSION_MISSES : _RECURSION_MISSES + 8]), "little")
         return total
 
+    def detach(self) -> None:
+        """Let nothing observe any more; the programs stay loaded."""
+        links, self._links = self._links, []
+        self.attached.clear()
+        if links:  # each one waits 30 ms for the kernel's readers (RCU); at once they wait together
+            with ThreadPoolExecutor(len(links)) as pool:
+                list(pool.map(self._bpf.bpf_link__destroy, links))
+
     def close(self) -> None:
         """Detach and unload everything."""
-        for link in self._links:
-            self._bpf.bpf_link__destroy(link)
-        self._links = []
+        self.detach()
         self._opened.close()
 
 
