@@ -2,7 +2,7 @@
 
 python bench/hunt.py [--events 400000] [--hosts 40]
 
-Realistic events (see endpoint_events.py) of a week; each hunt asks for the newest 100 of all seven days, with every
+Realistic events (see vedette.fleet.endpoint) of a week; each hunt asks for the newest 100 of all seven days, with every
 column, the engine's condition cache off; the best of five. The store process's CPU is counted, user and system.
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import receive  # type: ignore[import-not-found] # beside this file
-from endpoint_events import Endpoint  # type: ignore[import-not-found] # beside this file
+from vedette.fleet.endpoint import Endpoint
 from vedette.query import hunt, sql
 from vedette.query.search import Question, Search
 from vedette.query.statement import Statement, Window

@@ -2,7 +2,7 @@
 
 python bench/ingest.py [--events N] [--batch N] [--agents N] [--pipelines N] [--rate N] [--seconds S] [--live S]
 
-First a burst: `--events` realistic events (see endpoint_events.py) as fast as they are taken, over mutual TLS; CPU is
+First a burst: `--events` realistic events (vedette.fleet.endpoint) as fast as they are taken, over mutual TLS; CPU is
 that of all processes of the Central Node (user and system, background merges included) until the last event is in
 the store. Then a paced run: from a batch's sending to the moment a search finds its last event.
 Last, with root: this host is recorded while it works, and its events are stored.
@@ -23,10 +23,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import receive  # type: ignore[import-not-found] # beside this file
-from endpoint_events import Endpoint  # type: ignore[import-not-found] # beside this file
 from vedette.central.layout import Layout
 from vedette.central.provision import provision
 from vedette.central.settings import CentralSettings
+from vedette.fleet.endpoint import Endpoint
 from vedette.runtime.clock import SECOND, now
 from vedette.schema.entities import Host, Os
 from vedette.schema.events.base import Event

@@ -14,6 +14,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "agent": ("vedette.cli.agent:agent", "Enrol, run and inspect this host's agent."),
     "alerts": ("vedette.cli.alerts:alerts", "What somebody should look at, and what was done about it."),
     "audit": ("vedette.cli.audit:audit", "Read the audit log and check that it is whole."),
+    "bench": ("vedette.cli.bench:bench", "Load a Central Node of your own to see what it can take."),
     "central": ("vedette.cli.central:central", "Run a Central Node."),
     "demo": ("vedette.cli.demo:demo", "Try it: a Central Node, this host's agent, something to hunt for."),
     "doctor": ("vedette.cli.doctor:doctor", "Check that this command, the server and the hosts are well."),

@@ -5,8 +5,9 @@ Shares of the types and of recurring values follow notes taken on recorded endpo
 """
 
 import hashlib
-import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import cache
+from random import Random
 from typing import Any
 
 from vedette.schema import entities as e
@@ -44,8 +45,9 @@ def _digest(kind: str, text: str) -> str:
     return hashlib.new(kind, text.encode(), usedforsecurity=False).hexdigest()
 
 
+@cache
 def _programs() -> list[e.File]:
-    rng = random.Random(1)
+    rng = Random(1)  # noqa: S311 - data to look real, not secrets
     files = []
     for i in range(3000):
         name, folder = NAMES[i] if i < len(NAMES) else f"tool{i}.exe", FOLDERS[i % 6].format(i)
@@ -61,8 +63,9 @@ def _programs() -> list[e.File]:
     return files
 
 
+@cache
 def _modules() -> list[e.File]:
-    rng = random.Random(2)
+    rng = Random(2)  # noqa: S311 - same
     files = []
     for i in range(20_000):
         folder = "C:\\Windows\\System32" if i % 3 else f"C:\\Program Files\\app{i}"
@@ -77,7 +80,6 @@ def _modules() -> list[e.File]:
     return files
 
 
-PROGRAMS, MODULES = _programs(), _modules()
 EPOCH_START = 1_790_000_000_000_000
 
 
@@ -86,11 +88,11 @@ class Endpoint:
 
     def __init__(self, number: int, start: int = EPOCH_START) -> None:
         self.number, self.time, self.pid = number, start, 1000
-        self.rng = random.Random(number)
+        self.rng = Random(number)  # noqa: S311 - same
         self.id = _digest("md5", f"host{number}")
         pareto = self.rng.paretovariate
-        self.programs = [PROGRAMS[min(int(pareto(0.7)) - 1, 2999)] for _ in range(150)]
-        self.modules = [MODULES[min(int(pareto(0.5)) * 3 % 20_000, 19_999)] for _ in range(800)]
+        self.programs = [_programs()[min(int(pareto(0.7)) - 1, 2999)] for _ in range(150)]
+        self.modules = [_modules()[min(int(pareto(0.5)) * 3 % 20_000, 19_999)] for _ in range(800)]
         names = (f"user{number:05d}", "SYSTEM", "NETWORK SERVICE")
         self.users = [
             e.User(name=name, domain="CORP" if not i else "NT AUTHORITY", id=f"S-1-5-21-1-2-3-{number}-{i}")
@@ -235,11 +237,3 @@ _MAKERS: dict[str, tuple[type[Event], _Extra]] = {
         lambda host, *_: {"file": host.written(), "detect": e.Detect(category="EICAR-Test-File", result="blocked")},
     ),
 }
-
-
-def batches(hosts: int, size: int, start: int = EPOCH_START) -> Iterator[tuple[Endpoint, list[Event]]]:
-    """Give batches of `size` events without end, one host after another."""
-    endpoints = [Endpoint(number, start) for number in range(hosts)]
-    while True:
-        for endpoint in endpoints:
-            yield endpoint, endpoint.events(size)

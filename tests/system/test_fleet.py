@@ -1,0 +1,36 @@
+"""`vedette bench fleet` against a whole Central Node: the numbers that it prints are those of the server."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+from tests.conftest import Deployment
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def deployment(make_deployment: Callable[[], Deployment]) -> Deployment:
+    made = make_deployment()
+    made.start_central()
+    return made
+
+
+def test_a_fleet_is_measured_and_nothing_is_lost(deployment: Deployment) -> None:
+    fleet = ("bench", "fleet", "--agents", "20", "--rate", "50", "--seconds", "6", "--json")
+    told = json.loads(deployment.vedette(*fleet, "--keep", str(deployment.root / "fleet")).stdout)
+    assert told["events"] == told["ledger"]["stored"] == told["ledger"]["sent"] >= 20 * 50 * 4
+    assert (told["lost"], told["refused"], told["not_found"], told["lost_contact"]) == (0, 0, 0, 0)
+    assert 0 < told["receipt_ms"]["p50"] <= told["receipt_ms"]["p99"]
+    assert 0 < told["searchable_s"]["p50"] <= 5
+    count = deployment.json_lines("hunt", "host.name:fleet-*", "--count")[0]
+    assert (count["count"], count["hosts"]) == (told["events"], 20)
+
+    events = deployment.root / "events.jsonl"
+    events.write_text("".join(json.dumps(one) + "\n" for one in deployment.hunt("event.type:file_create")))
+    again = ("--replay", str(events), "--keep", str(deployment.root / "fleet"))
+    told = json.loads(deployment.vedette(*fleet, *again).stdout)
+    assert told["events"] == told["ledger"]["stored"] > 0
+    assert len(deployment.json_lines("hosts")) == 20
+    found = {one["value"]: one["count"] for one in deployment.json_lines("hunt", "--top", "event.type")}
+    assert found["file_create"] > told["events"]
