@@ -22,6 +22,7 @@ from vedette.agent.linux.sources.model import Model
 from vedette.agent.linux.sources.module_events import ModuleEvents
 from vedette.agent.linux.sources.network_events import NetworkEvents
 from vedette.agent.linux.sources.process_events import ProcessEvents
+from vedette.agent.linux.sources.script_events import ScriptEvents
 from vedette.probes import records
 from vedette.probes.records import NO_ID, Exec, Exit, FileAct, Fork, Inode, Net, PathAct
 from vedette.schema.events.base import Event
@@ -111,6 +112,7 @@ class World:
         self.files = FileEvents(self.model, self.processes, exclude=("/excluded/*",))
         self.modules = ModuleEvents(self.model, self.processes)
         self.network = NetworkEvents(self.model, self.processes)
+        self.scripts = ScriptEvents(self.model, self.processes)
         self.tick()
 
     def act(
@@ -134,11 +136,12 @@ class World:
         self, pid: int, start: int, path: str, *args: str, parent: tuple[int, int] = (1, 0), **other: Any
     ) -> Inode:
         inode = other.pop("inode", None) or inode_of(hash(path) % 1000)
-        self.processes.exec(
+        self.scripts.exec(
             Exec(
                 **self.act(records.EXEC, pid, start, parent=parent, flags=other.pop("flags", 0)),
-                inode=inode, capabilities=0, cgroup=1, path=walk(path), directory=walk("/home/u"), name=b"",
-                tty=b"", args=[arg.encode() for arg in args], env=other.pop("env", b"A=1\0MY_TOKEN=x\0"),
+                inode=inode, capabilities=0, cgroup=1, path=walk(path), directory=walk("/home/u"),
+                name=other.pop("name", b""), tty=b"", args=[arg.encode() for arg in args],
+                env=other.pop("env", b"A=1\0MY_TOKEN=x\0"),
                 strings_length=0,
             )
         )  # fmt: skip

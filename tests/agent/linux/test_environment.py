@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vedette.agent.linux.environment import REDACTED, Environments
+from vedette.agent.linux.environment import Environments
+from vedette.agent.linux.secrets import REDACTED
 from vedette.schema.policies import SECRET_NAMES
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from vedette.agent.linux.examine import BLOCK, Content, Question, examine
+from vedette.agent.linux.examine import BEGINNING, BLOCK, Content, Question, examine
 
 LARGEST = 4 << 20
 
@@ -138,3 +138,38 @@ def test_file_capabilities_are_inherited_privileges(tmp_path: Path) -> None:
     # Version 2, effective, permitted: cap_net_raw.
     os.setxattr(path, "security.capability", bytes.fromhex("0100000200200000000000000000000000000000"))
     assert _look(path).extra_rights == "capabilities"
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("mode", "owner", "reader", "told"),
+    [
+        (0o644, 0, (1000, 1000), True),
+        (0o600, 0, (1000, 1000), False),
+        (0o600, 1000, (1000, 7), True),
+        (0o040, 1000, (1000, 1000), False),
+        (0o640, 0, (7, 1000), True),
+        (0o640, 0, (7, 8), False),
+        (0o000, 1000, (0, 0), True),
+    ],
+)
+def test_the_beginning_of_a_script_is_told_to_those_who_may_read_it(
+    tmp_path: Path, mode: int, owner: int, reader: tuple[int, int], *, told: bool
+) -> None:
+    path = tmp_path / "script"
+    path.write_bytes(b"#!/bin/sh\n\xff" + b"x" * BEGINNING)
+    (tmp_path / "link").symlink_to(path)
+    os.chown(path, owner, 1000)
+    path.chmod(mode)
+    question = Question(1, (os.fsencode(tmp_path / "link"),), 0, 0, digests=True, script=reader)
+    content = examine(question, largest=LARGEST, buffer=bytearray(BLOCK), allow=lambda _: True)
+    assert content.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert content.beginning == ("#!/bin/sh\n\\xff" + "x" * (BEGINNING - 11) if told else None)
+
+
+def test_a_script_that_is_a_pipe_or_gone_has_no_beginning(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name, status in (("pipe", "replaced"), ("gone", "deleted")):
+        question = Question(1, (os.fsencode(tmp_path / name),), 0, 0, digests=True, script=(0, 0))
+        content = examine(question, largest=LARGEST, buffer=bytearray(BLOCK), allow=lambda _: True)
+        assert (content.status, content.beginning) == (status, None)

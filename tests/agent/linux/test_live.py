@@ -21,6 +21,7 @@ from vedette.schema.events.base import Event
 from vedette.schema.events.files import DriverLoad, FileChange, FileCreate, ModuleLoad
 from vedette.schema.events.network import DnsQuery, NetworkConnect, PortListen
 from vedette.schema.events.process import ProcessAccess, ProcessStart, ProcessStop
+from vedette.schema.events.scripts import ScriptRun
 from vedette.schema.policies import Settings
 
 pytestmark = pytest.mark.root
@@ -203,6 +204,28 @@ def test_a_script_is_told_from_its_interpreter(live: Live, place: Path) -> None:
     assert (process.kind, process.args) == ("interpreted", ("/bin/sh", str(script), "x"))
     assert process.file is not None
     assert process.file.path == str(Path("/bin/sh").resolve())
+
+
+def test_scripts_are_told_with_digests_and_their_beginning(live: Live, place: Path) -> None:
+    script = place / "tool"
+    script.write_text("#!/usr/bin/env python3\nAPI_TOKEN = 'abc'\nprint(1)\n")
+    script.chmod(0o755)
+    (place / "link").symlink_to(script)
+    pids = [
+        _run(str(script), env={"PATH": "/usr/bin:/bin"}, stdout=subprocess.DEVNULL),
+        _run("/usr/bin/python3", "-B", "link", cwd=place, stdout=subprocess.DEVNULL),
+        _run("/bin/sh", "-ec", "PASSWORD=abc true"),
+    ]
+    found = [live.one(ScriptRun, lambda e, p=pid: _is(e.process, p, "")) for pid in pids]  # type: ignore[misc]
+    for event, name in zip(found[:2], (script, place / "link"), strict=True):
+        assert event.script is not None
+        assert event.file is not None
+        assert (event.script.path, event.file.sha256) == (str(name), _digests(script)[1])
+        assert event.script.content == "#!/usr/bin/env python3\nAPI_TOKEN = <redacted>\nprint(1)\n"
+        assert (event.script.app_name or "").startswith("python3")
+    assert found[2].script is not None
+    assert (found[2].script.content, found[2].file) == ("PASSWORD=<redacted> true", None)
+    assert len(live.all(ScriptRun, lambda e: _is(e.process, pids[0], ""))) == 1
 
 
 def test_a_new_program_that_deletes_itself_is_hashed_or_says_why_not(live: Live, place: Path) -> None:

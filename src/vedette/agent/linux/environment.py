@@ -3,9 +3,9 @@
 import fnmatch
 import re
 
+from vedette.agent.linux.secrets import REDACTED, redacted
 from vedette.probes.records import text
 
-REDACTED = "<redacted>"
 KEPT = 512
 MOST_VARIABLES = 4096
 """What the contract allows in one map."""
@@ -29,6 +29,10 @@ class Environments:
         for name in list(variables):
             if not self._keep or self._secret.match(name.lower()):
                 variables[name] = REDACTED
+
+    def redacted(self, script: str) -> str:
+        """Give a script, or a line of one, without the values of secrets."""
+        return redacted(script, lambda name: self._secret.match(name) is not None)
 
     def of(self, raw: bytes) -> dict[str, str] | None:
         """Give the map of `raw` (`NAME=value` texts, each ended by NUL); None when environments are not kept."""

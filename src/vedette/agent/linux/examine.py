@@ -8,11 +8,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from vedette.agent.linux.content import HEAD, content_kind
+from vedette.agent.linux.inside import open_inside
 from vedette.agent.linux.statx import Facts, attribute_names, facts_of
 
 BLOCK = 1 << 18
+BEGINNING = 8192
+"""Bytes of a script that are told."""
 
 
 class Content(msgspec.Struct, frozen=True, gc=False):
@@ -30,12 +34,16 @@ class Content(msgspec.Struct, frozen=True, gc=False):
     kind: str | None = None
     extra_rights: str = ""
     """Rights that come from extended attributes: `capabilities`, `inherited_acl`."""
+    beginning: str | None = None
+    """Of a script: its first bytes as text."""
 
 
 class Question(NamedTuple):
     """A file to look at: the names under which it may be found, and the inode it must be (0 = any).
 
     `program`: a process or module waits for it; such a question is not held up by files, nor by their budget.
+    `script`: (user id, group id) of whom an interpreter reads it for: links are followed, and the beginning of its text
+    is given if they may read it. Else anybody could have any file of the host told by calling it a script.
     """
 
     ticket: int
@@ -44,6 +52,7 @@ class Question(NamedTuple):
     number: int
     digests: bool
     program: bool = False
+    script: tuple[int, int] | None = None
 
 
 Allow = Callable[[int], bool]
@@ -55,7 +64,7 @@ def examine(question: Question, *, largest: int, buffer: bytearray, allow: Allow
     problem = "deleted"
     for path in question.paths:
         try:
-            if not question.number or path.startswith(_PROC):
+            if question.script is None and (not question.number or path.startswith(_PROC)):
                 named = _stat(path)
                 if not stat.S_ISREG(named.st_mode):
                     return _other(named)
@@ -98,10 +107,11 @@ def _open_and_read(path: bytes, *, question: Question, largest: int, buffer: byt
     """Give None when the name meanwhile leads to another file."""
     # Not through a link, not waiting for the writer of a pipe that took the name, not touching the access time.
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if path.startswith(_PROC) else os.O_NOFOLLOW)
+    opened = os.open if question.script is None else open_inside
     try:
-        handle = os.open(path, flags | os.O_NOATIME)
+        handle = opened(path, flags | os.O_NOATIME)
     except PermissionError:  # the access time is the owner's to keep
-        handle = os.open(path, flags)
+        handle = opened(path, flags)
     try:
         local = question.device >> 20 != 0  # file systems without a block device may be remote
         facts = facts_of(handle, local=local)
@@ -134,7 +144,20 @@ def _read(handle: int, facts: Facts, *, question: Question, largest: int, buffer
             break  # a short read of a regular file is its end
     if total != facts.size:
         return _content(question, handle, facts, status="changed", head=head)
-    return _content(question, handle, facts, head=head, digests=(md5.hexdigest(), sha256.hexdigest()))
+    found = _content(question, handle, facts, head=head, digests=(md5.hexdigest(), sha256.hexdigest()))
+    if question.script is None or not may_read(facts, *question.script) or "text" not in (found.kind or ""):
+        return found
+    length = os.preadv(handle, [view[:BEGINNING]], 0)
+    return replace(found, beginning=str(view[:length], "utf-8", "backslashreplace"))
+
+
+def may_read(facts: Facts, user: int, group: int) -> bool:
+    """Say whether the mode of a file lets them read it; further groups and access lists are left out."""
+    if user == 0 or facts.mode & stat.S_IROTH:
+        return True
+    if facts.uid == user:
+        return bool(facts.mode & stat.S_IRUSR)
+    return facts.gid == group and bool(facts.mode & stat.S_IRGRP)
 
 
 def _content(

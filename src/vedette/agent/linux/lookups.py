@@ -52,10 +52,11 @@ class Lookups:
         version: Version | None = None,
         modified: int = 0,
         program: bool = False,
+        script: tuple[int, int] | None = None,
     ) -> Ticket:
         """Have `answer` called with what is in the file; `modified` (nanoseconds) belongs to `version`.
 
-        `program`: a process or module waits; it goes before other files.
+        `program`: a process or module waits; it goes before other files. `script`: see `Question`.
 
         Nothing is sent to the threads before `submit`, so that a file which is deleted at once costs nothing.
         """
@@ -64,7 +65,7 @@ class Lookups:
             return waiting
         self._number += 1
         device, number = (version.device, version.number) if version else (0, 0)
-        question = Question(self._number, paths, device, number, digests=True, program=program)
+        question = Question(self._number, paths, device, number, digests=True, program=program, script=script)
         ticket = Ticket(self._number, self._now + LONGEST, question, version, modified, [answer])
         self._open[ticket.number] = ticket
         self._order.append(ticket)

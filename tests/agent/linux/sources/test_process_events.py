@@ -93,11 +93,11 @@ def test_no_room_for_a_question_is_told(world: World) -> None:
 def test_a_known_program_is_not_looked_at_again_and_shares_its_file(world: World) -> None:
     world.shell(50)
     start = world.fork(60)
-    world.exec(60, start, "/bin/sh", "sh", "again")
+    world.exec(60, start, "/bin/sh", "sh", "-c", "again")
     world.tick()
     assert world.hasher.questions == []
     start = world.fork(61)
-    world.exec(61, start, "/bin/sh", "sh", "more")
+    world.exec(61, start, "/bin/sh", "sh", "-c", "more")
     first, second = (event.process for event in world.of(ProcessStart))
     assert first is not None
     assert second is not None

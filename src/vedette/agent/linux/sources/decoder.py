@@ -22,6 +22,7 @@ from vedette.agent.linux.sources.model import Model
 from vedette.agent.linux.sources.module_events import ModuleEvents
 from vedette.agent.linux.sources.network_events import NetworkEvents
 from vedette.agent.linux.sources.process_events import ProcessEvents
+from vedette.agent.linux.sources.script_events import ScriptEvents
 from vedette.agent.linux.sources.shared import Shared
 from vedette.probes import records
 from vedette.probes.ring import Chunk
@@ -66,7 +67,7 @@ class Decoder:
         self._dns = DnsEvents(model, self._processes)
         self.model = model
         self._handlers: dict[int, Callable[..., None]] = {
-            records.EXEC: self._processes.exec,
+            records.EXEC: ScriptEvents(model, self._processes).exec,
             records.EXIT: self._processes.exit,
             records.FORK: self._processes.fork,
             records.CONNECT: network.connect,
