@@ -10,7 +10,7 @@ from tests.central.api.test_events import ENTITY, row
 from tests.central.api.test_hosts import enrol
 from tests.cli.conftest import Vedette
 
-from vedette.central.api.parts import Limits
+from vedette.central.api.parts import Limits, Node
 from vedette.cli.client import Client, load_config
 from vedette.cli.hunt import arrivals
 from vedette.runtime.clock import SECOND
@@ -150,7 +150,7 @@ def test_tokens_are_made_listed_and_revoked(vedette: Vedette, api: Api) -> None:
     made = json.loads(vedette("tokens", "create", "--note", "lab", "--json").stdout)
     assert made["token"].startswith("vde_")
     assert ":PORT --token" in vedette("tokens", "create").stderr
-    api.parts.agents_port = lambda: 9443
+    api.parts.node = Node(agents_port=lambda: 9443)
     assert "--server https://127.0.0.1:9443 --token" in vedette("tokens", "create").stderr
     assert "usable" in vedette("tokens", "list").stdout
     assert vedette("tokens", "revoke", made["id"]).exit_code == 0

@@ -85,6 +85,7 @@ def _parts(chosen: CentralSettings) -> list[Part]:
             port=int(api_port),
             after=("store", "ingest"),
         ),
+        Part(name="upkeep", module="vedette.central.upkeep", after=("store", "ingest")),
         *(
             Part(
                 name=f"pipeline-{share}",

@@ -29,11 +29,15 @@ class Layout:
 
         self.spool = self.data / "spool"
         self.store = self.data / "store"
+        self.reserve = self.data / "store" / "reserve"
+        """Disk space kept back, so that old events can be removed from a full disk."""
         self.dead_letter = self.data / "dead-letter"
         self.state_file = self.data / "state.sqlite"
 
         self.run = self.data / "run"
         self.lock = self.run / "lock"
+        self.upkeep_lock = self.run / "upkeep.lock"
+        """Held by whoever removes events or copies them: the upkeep, a backup."""
         self.ports = self.run / "ports.json"
         self.store_password = self.run / "store-password"
 

@@ -5,6 +5,7 @@ import msgspec
 from vedette.central.layout import Layout
 from vedette.runtime import config
 from vedette.runtime.errors import ConfigError
+from vedette.store.retention import Policy, Rule
 
 DEFAULT_INGEST = "127.0.0.1:8441"
 DEFAULT_API = "127.0.0.1:8440"
@@ -27,6 +28,10 @@ class CentralSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of disk that ingest leaves to the store; below them it answers 503."""
     connections: int = 20_000
     """Connections that ingest keeps at the same time."""
+    retention_days: int = 0
+    """Days that events stay, the present one included, unless a tenant has a rule of its own; 0 = no limit."""
+    retention_bytes: int = 0
+    """Bytes that the events of all tenants may take; 0 = no limit."""
 
 
 def load(layout: Layout) -> CentralSettings:
@@ -36,6 +41,8 @@ def load(layout: Layout) -> CentralSettings:
         split_address(address)
     if not 1 <= settings.pipelines <= 64:
         raise ConfigError(f"{layout.settings_file}: pipelines must be 1 to 64, not {settings.pipelines}")
+    if min(settings.retention_days, settings.retention_bytes) < 0:
+        raise ConfigError(f"{layout.settings_file}: retention_days and retention_bytes must not be negative")
     return settings
 
 
@@ -50,3 +57,8 @@ def split_address(text: str) -> tuple[str, int]:
 def state_url(layout: Layout, settings: CentralSettings) -> str:
     """Give the URL of the state database."""
     return settings.state_url or layout.state_url
+
+
+def retention_policy(settings: CentralSettings) -> Policy:
+    """Give how long events stay where a tenant has no rule of its own."""
+    return Policy(default=Rule(days=settings.retention_days), size=settings.retention_bytes)

@@ -7,9 +7,12 @@ import click
 
 from vedette.cli.client import Client, config_files
 from vedette.cli.connection import connected
-from vedette.cli.printing import json_lines, span
+from vedette.cli.printing import json_lines, size, span
 from vedette.runtime.clock import HOUR, MINUTE, now
 from vedette.runtime.errors import VedetteError
+
+_SOON = 7
+"""Days before a full disk from which on something must be done."""
 
 
 class Finding(NamedTuple):
@@ -41,6 +44,7 @@ def _findings(client: Client) -> Iterator[Finding]:
     checks: tuple[tuple[str, Callable[[Client], tuple[bool, str]]], ...] = (
         ("sign-in", _sign_in),
         ("event store", _store),
+        ("storage", _storage),
         ("audit log", _audit),
         ("hosts", _hosts),
         ("ledger", _ledger),
@@ -64,6 +68,15 @@ def _store(client: Client) -> tuple[bool, str]:
     client.get("/ready")
     count = client.post("/events/count", {"since": "1h"})
     return True, f"{count['count']:,} events of {count['hosts']} hosts in the last hour"
+
+
+def _storage(client: Client) -> tuple[bool, str]:
+    found = client.get("/storage")
+    used = f"{size(found['bytes'])} of events, {size(found['disk_free'])} free"
+    if found["full_in"] is None:
+        return True, used
+    says = f"{used}; at the present rate the disk is full in {found['full_in']} days"
+    return found["full_in"] > _SOON, says + "; see `vedette storage retention`"
 
 
 def _audit(client: Client) -> tuple[bool, str]:

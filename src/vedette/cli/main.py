@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ledger": ("vedette.cli.ledger:ledger", "What was sent, received, stored and lost, host by host."),
     "login": ("vedette.cli.login:login", "Sign in and keep an API token for this command."),
     "settings": ("vedette.cli.settings:settings", "Show and publish the settings of host groups."),
+    "storage": ("vedette.cli.storage:storage", "What the events take on disk, how long they stay."),
     "tokens": ("vedette.cli.tokens:tokens", "Make, list and revoke enrolment tokens."),
     "tree": ("vedette.cli.tree:tree", "Show a process with its ancestors and descendants."),
     "users": ("vedette.cli.users:users", "Manage accounts."),

@@ -45,6 +45,16 @@ def span(micros: int) -> str:
     return f"{seconds}s"
 
 
+def size(count: int) -> str:
+    """Show bytes in the unit that leaves up to four digits."""
+    value, unit = float(count), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if value < 1024:
+            break
+        value, unit = value / 1024, larger
+    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+
+
 def visible(text: str) -> str:
     """Escape what would move the cursor or turn the text around (control and bidirectional characters)."""
     if text.isprintable():

@@ -7,11 +7,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import clickhouse_connect
-import msgspec
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from vedette.runtime.errors import StoreError
 from vedette.store.event_table import TABLE
+from vedette.store.parts import Parts
 
 USER = "vedette"
 """The embedded store looks at the password only; a cluster needs a user of this name."""
@@ -26,17 +26,6 @@ class EventStoreError(StoreError):
     def __init__(self, problem: str, *, code: int = 0) -> None:
         self.code = code
         super().__init__(problem)
-
-
-class Parts(msgspec.Struct, frozen=True):
-    """What is on the disk of one day of a tenant."""
-
-    tenant: str
-    day: str
-    rows: int
-    size: int
-    """Bytes, with indexes."""
-    parts: int
 
 
 class EventStore:
@@ -87,7 +76,13 @@ class EventStore:
 
     def parts(self, table: str = TABLE) -> list[Parts]:
         """Rows and bytes of each tenant and day, oldest first."""
-        return [Parts(*row) for row in self.query(_PARTS, {"table": table})]
+        return [Parts(*row) for row in self.query(PARTS, {"table": table})]
+
+    def drop_day(self, tenant: str, day: str) -> None:
+        """Remove a day (2026-11-24) of a tenant; nothing happens when there is none."""
+        partition = f"({_text(tenant)}, {_text(day)})"
+        # The engine refuses to drop more than 50 GB at once unless told otherwise.
+        self.command(f"ALTER TABLE {TABLE} DROP PARTITION {partition} SETTINGS max_partition_size_to_drop = 0")
 
     def forget(self) -> None:
         """Drop the connection: the store was restarted."""
@@ -117,16 +112,21 @@ _INSERTING = {
     "max_partitions_per_insert_block": "0",
 }
 
-_PARTS = """
+PARTS = """
 SELECT tupleElement(key, 1), tupleElement(key, 2), sum(rows), sum(bytes_on_disk), count()
 FROM (SELECT rows, bytes_on_disk, CAST(partition, 'Tuple(String, String)') AS key FROM system.parts
       WHERE active AND table = {table:String} AND database = currentDatabase())
 GROUP BY key ORDER BY tupleElement(key, 2), tupleElement(key, 1)
 """
+"""Rows of `Parts` of the table that the parameter `table` names."""
 
 
 def _reading(settings: Mapping[str, Any] | None) -> dict[str, Any]:
     return {**(settings or {}), "readonly": 2}
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 class _told:  # noqa: N801 - reads as the with statement it is made for

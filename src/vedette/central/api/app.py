@@ -17,6 +17,7 @@ from vedette.central.api import (
     processes,
     routes,
     signing_in,
+    storage,
     users,
 )
 from vedette.central.api.body_limit import BodyLimit
@@ -35,6 +36,7 @@ SUBJECTS: tuple[Routes, ...] = (
     host_settings.routes,
     alerts.routes,
     ledger.routes,
+    storage.routes,
     audit_log.routes,
     health.routes,
     openapi.routes,

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, field_validator
 from vedette.central.api.problems import ProblemError
 
 T = TypeVar("T")
+_MOST = 2**62
+"""Larger numbers fit into no database."""
 
 
 class Body(BaseModel):
@@ -45,4 +47,6 @@ def from_cursor(text: str, *kinds: type[Any]) -> tuple[Any, ...]:
         place: tuple[Any, ...] = msgspec.json.decode(data, type=tuple[kinds])  # type: ignore[valid-type]
     except (binascii.Error, ValueError, msgspec.MsgspecError) as error:
         raise ProblemError("cursor", 400, "this cursor was not given by this list") from error
+    if any(isinstance(part, int) and abs(part) > _MOST for part in place):
+        raise ProblemError("cursor", 400, "this cursor was not given by this list")
     return place

@@ -144,7 +144,7 @@ def create_enrolment_token(work: InWork, body: NewEnrolmentToken) -> MadeEnrolme
         secret = tokens.create_enrolment(db, wanted, now=work.now)
         made = tokens.enrolment(db, secret)
     text = f"{secret}.{work.parts.keys.ca_fingerprint}"
-    return MadeEnrolmentToken(token=made, secret=text, port=work.parts.agents_port())
+    return MadeEnrolmentToken(token=made, secret=text, port=work.parts.node.agents_port())
 
 
 @routes.change("DELETE", "/enrolment-tokens/{token}", needs=Right.HOSTS_MANAGE, action="enrolment_token.revoke")

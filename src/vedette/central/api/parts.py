@@ -8,6 +8,7 @@ import msgspec
 from vedette.central.api.throttle import Throttle
 from vedette.query.search import Ask
 from vedette.runtime.clock import SECOND, Clock
+from vedette.store.retention import Policy
 from vedette.store.state import State, accounts
 from vedette.store.state.settings import Sign
 
@@ -37,8 +38,23 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
     ca_fingerprint: str
 
 
+class Disk(msgspec.Struct, frozen=True, kw_only=True):
+    """The disk that events are on, in bytes; `free`: what the store may still take."""
+
+    free: int
+    size: int
+
+
 PortOfIngest = Callable[[], int | None]
 """Gives the port to which agents connect, None while ingest does not serve."""
+
+
+class Node(msgspec.Struct, frozen=True, kw_only=True):
+    """What the API tells of this node: where agents connect, the disk, how long events stay."""
+
+    agents_port: PortOfIngest = lambda: None
+    disk: Callable[[], Disk] = lambda: Disk(free=1 << 62, size=1 << 62)
+    policy: Policy = Policy()
 
 
 class Parts:
@@ -52,9 +68,10 @@ class Parts:
         events: Ask,
         clock: Clock,
         limits: Limits | None = None,
-        agents_port: PortOfIngest = lambda: None,
+        node: Node | None = None,
     ) -> None:
-        self.state, self.keys, self.events, self.clock, self.agents_port = state, keys, events, clock, agents_port
+        self.state, self.keys, self.events, self.clock = state, keys, events, clock
+        self.node = node or Node()
         self.limits = limits or Limits()
         self.logins = Throttle(clock, burst=self.limits.logins, interval=6 * SECOND)
         self.denials = Throttle(clock, burst=10, interval=6 * SECOND)

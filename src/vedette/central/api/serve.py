@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import shutil
 import signal
 import socket
 import ssl
@@ -13,9 +14,9 @@ from fastapi import FastAPI
 from vedette.central import pki
 from vedette.central.api.app import build
 from vedette.central.api.connection import BoundedProtocol
-from vedette.central.api.parts import Keys, Parts
+from vedette.central.api.parts import Disk, Keys, Node, Parts
 from vedette.central.layout import Layout
-from vedette.central.settings import CentralSettings, split_address, state_url
+from vedette.central.settings import CentralSettings, retention_policy, split_address, state_url
 from vedette.query.search import Ask
 from vedette.runtime.clock import now
 from vedette.runtime.errors import ConfigError
@@ -35,11 +36,25 @@ def run(layout: Layout, chosen: CentralSettings, listen: str, ask: Ask) -> None:
     state = open_state(state_url(layout, chosen))
     try:
         parts = Parts(
-            state=state, keys=load_keys(layout), events=ask, clock=now, agents_port=lambda: port_of(layout, "ingest")
+            state=state,
+            keys=load_keys(layout),
+            events=ask,
+            clock=now,
+            node=Node(
+                agents_port=lambda: port_of(layout, "ingest"),
+                disk=lambda: _disk(layout, chosen),
+                policy=retention_policy(chosen),
+            ),
         )
         serve(build(parts), layout.server_certificate, listen, ready=layout.ready("api"))
     finally:
         state.close()
+
+
+def _disk(layout: Layout, chosen: CentralSettings) -> Disk:
+    """Give the disk of the event store; what ingest leaves free at the end cannot be filled."""
+    usage = shutil.disk_usage(layout.store)
+    return Disk(free=max(0, usage.free - chosen.spool_headroom), size=usage.total)
 
 
 def port_of(layout: Layout, part: str) -> int | None:

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from vedette.central.layout import Layout
-from vedette.central.pipeline.store_link import StoreLink
 from vedette.central.pipeline.worker import Folders, Links, Share, Worker
 from vedette.central.settings import load, state_url
+from vedette.central.store_link import StoreLink
 from vedette.runtime.clock import Clock, now
 from vedette.runtime.files import write_atomic
 from vedette.store.columns import arrow_table

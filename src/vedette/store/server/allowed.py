@@ -42,6 +42,7 @@ QUERY_SETTINGS = _words("""
     output_format_arrow_low_cardinality_as_dictionary max_estimated_execution_time
     cast_string_to_dynamic_use_inference
     max_expanded_ast_elements query_plan_max_limit_for_lazy_materialization
+    max_partition_size_to_drop
     input_format_null_as_default optimize_move_to_prewhere query_plan_optimize_lazy_materialization
     """)
 """Settings a caller may give with a query (by address or in a SETTINGS clause)."""

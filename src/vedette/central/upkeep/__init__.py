@@ -1,0 +1,1 @@
+"""What the Central Node does for itself, one thing at a time: old events go, the ledger is checked."""

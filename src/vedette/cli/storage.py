@@ -1,0 +1,141 @@
+"""`vedette storage`: what the events take on disk, and how long they stay."""
+
+import re
+from typing import Any
+
+import click
+
+from vedette.cli.client import Client
+from vedette.cli.connection import ListingGroup, connected
+from vedette.cli.printing import json_line, json_lines, size, table, when
+
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+class _Storage(ListingGroup):
+    default = "events"
+
+
+@click.group("storage", cls=_Storage)
+def storage() -> None:
+    """Show what events take on the server's disk, and set how long they stay.
+
+    \b
+    Examples:
+      vedette storage
+      vedette storage days
+      vedette storage retention default --days 90 --bytes 500G
+      vedette storage removals
+    """  # noqa: D301 - click wants the backspace itself
+
+
+@storage.command("events")
+@connected
+def events(client: Client, *, as_json: bool) -> None:
+    """Show bytes, rows and days by tenant, and when what will be removed at the present rate."""
+    found = client.get("/storage")
+    if as_json:
+        json_line(found)
+        return
+    columns = {
+        "tenant": "TENANT", "bytes": "BYTES", "rows": "EVENTS", "days": "DAYS", "oldest": "OLDEST", "rate": "A DAY",
+        "keep": "KEPT", "removed": "REMOVED", "next": "NEXT REMOVAL",
+    }  # fmt: skip
+    table(columns, [_row(one) for one in found["tenants"]])
+    click.echo(_outlook(found))
+
+
+@storage.command("days")
+@connected
+def days(client: Client, *, as_json: bool) -> None:
+    """List the days that events are stored of, newest first."""
+    found = client.pages("/storage/days", limit=1000)
+    if as_json:
+        json_lines(found)
+        return
+    rows = [one | {"bytes": size(one["size"]), "rows": f"{one['rows']:,}"} for one in found]
+    table({"day": "DAY", "tenant": "TENANT", "bytes": "BYTES", "rows": "EVENTS", "parts": "PARTS"}, rows)
+
+
+@storage.command("removals")
+@connected
+def removals(client: Client, *, as_json: bool) -> None:
+    """List the days that retention has removed, newest removal first."""
+    found = client.pages("/storage/removals", limit=1000)
+    if as_json:
+        json_lines(found)
+        return
+    rows = [one | {"bytes": size(one["size"]), "rows": f"{one['rows']:,}", "done": when(one["done"])} for one in found]
+    columns = {"day": "DAY", "tenant": "TENANT", "bytes": "BYTES", "rows": "EVENTS", "reason": "REASON"}
+    table(columns | {"done": "REMOVED"}, rows)
+
+
+@storage.command("retention")
+@click.argument("tenant")
+@click.option("--days", type=click.IntRange(0), help="Days that events stay, the present one included; 0 = no limit.")
+@click.option("--bytes", "most", metavar="SIZE", help="What they may take: 500G, 2T; 0 = no limit.")
+@click.option("--unset", is_flag=True, help="Let the node's limits (central.toml) count again.")
+@connected
+def retention(client: Client, tenant: str, *, as_json: bool, **options: Any) -> None:
+    """Set how long events of TENANT stay: a limit that is not named here stays as it is.
+
+    The oldest days go first, within a minute, and cannot be brought back. A day that has not ended never goes.
+    """
+    if options["unset"]:
+        client.delete(f"/storage/retention/{tenant}")
+        found = client.get("/storage")
+    elif options["days"] is None and options["most"] is None:
+        raise click.UsageError("name --days, --bytes or --unset")
+    else:
+        held: dict[str, Any] = next((t for t in client.get("/storage")["tenants"] if t["tenant"] == tenant), {})
+        body = {
+            "days": held.get("keep_days", 0) if options["days"] is None else options["days"],
+            "bytes": held.get("keep_bytes", 0) if options["most"] is None else _bytes(options["most"]),
+        }
+        found = client.put(f"/storage/retention/{tenant}", body)
+    mine = [one for one in found["tenants"] if one["tenant"] == tenant]
+    if as_json:
+        json_lines(mine)
+    else:
+        click.echo("".join(f"{tenant}: {_kept(one)}; next removal: {_next(one)}" for one in mine))
+
+
+def _row(one: dict[str, Any]) -> dict[str, Any]:
+    removed = one["removed"]
+    return one | {
+        "bytes": size(one["bytes"]),
+        "rows": f"{one['rows']:,}",
+        "rate": size(one["rate"]),
+        "keep": _kept(one),
+        "removed": f"{removed['rows']:,} in {removed['days']} days" if removed["days"] else "nothing",
+        "next": _next(one),
+    }
+
+
+def _kept(one: dict[str, Any]) -> str:
+    limits = [f"{one['keep_days']} days"] if one["keep_days"] else []
+    limits += [size(one["keep_bytes"])] if one["keep_bytes"] else []
+    return " and ".join(limits) or "without limit"
+
+
+def _next(one: dict[str, Any]) -> str:
+    found = one["next_removal"]
+    if found is None:
+        return "none within a year"
+    return f"{found['day']} in {found['in_days']} days ({found['reason']})"
+
+
+def _outlook(found: dict[str, Any]) -> str:
+    limit = f"; all tenants together are kept to {size(found['keep_bytes'])}" if found["keep_bytes"] else ""
+    room = f"{size(found['disk_free'])} of {size(found['disk_size'])} are free{limit}"
+    if found["full_in"] is None:
+        return f"{room}. At the present rate the disk does not get full within a year."
+    return f"{room}. At the present rate the disk is full in {found['full_in']} days: ingest will then refuse events."
+
+
+def _bytes(text: str) -> int:
+    """Read 500G as bytes. Raises UsageError."""
+    found = re.fullmatch(r"(\d{1,15})\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE | re.ASCII)
+    if found is None:
+        raise click.UsageError(f"{text!r} is no size; write 500G or 2T")
+    return int(found[1]) * _UNITS[found[2].upper()]
