@@ -209,6 +209,8 @@ def test_the_backlog_shrinks_as_segments_are_taken(tmp_path: Path) -> None:
     next(tmp_path.glob("*.seg")).unlink()
     after = spool.backlog()
     assert (after.segments, after.events, after.drained) == (2, 200, 100)
+    spool.append([record(1_000, 1_009)])
+    assert (spool.backlog().segments, spool.backlog().events) == (2, 210)
 
 
 def test_a_failed_sync_acknowledges_nothing_and_forgets_the_ranges(

@@ -34,6 +34,7 @@ def bench() -> None:
     \b
     Examples:
       vedette bench fleet --agents 200 --rate 50 --seconds 60
+      vedette bench fleet --agents 1000 --backlog 5000 --seconds 600
       vedette bench fleet --agents 2000 --rate 2 --seconds 300 --keep ./fleet --json
     """  # noqa: D301 - click wants the backspace itself
 
@@ -44,6 +45,8 @@ def bench() -> None:
               help="Events a second of each agent; 0 = as fast as the receipts allow.")  # fmt: skip
 @click.option("--seconds", type=click.FloatRange(1, 86_400), default=60.0, show_default=True)
 @click.option("--batch", type=click.IntRange(0, 5_000), default=0, help="Events of a batch.  [default: those of 2 s]")
+@click.option("--backlog", type=click.IntRange(0, 10_000_000), default=0, metavar="EVENTS",
+              help="Each agent returns from an outage with so many events and sends only them.")  # fmt: skip
 @click.option("--threads", type=click.IntRange(1, 512), default=16, show_default=True)
 @click.option("--connections", type=click.IntRange(1, 100_000), default=2_000, show_default=True,
               help="Kept open at the same time; further agents connect for each batch.")  # fmt: skip
@@ -68,7 +71,7 @@ def fleet(client: Client, *, as_json: bool, **options: Any) -> None:
 
     load = Load(
         replayed=_replayed(options["replay"]),
-        **{name: options[name] for name in ("rate", "seconds", "batch", "threads", "connections")},
+        **{name: options[name] for name in ("rate", "seconds", "batch", "backlog", "threads", "connections")},
     )
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

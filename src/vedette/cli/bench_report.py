@@ -60,7 +60,7 @@ def report_of(
     return Report(
         agents=len(fleet.members),
         seconds=round(spent["seconds"], 1),
-        target_rate=load.rate * len(fleet.members),
+        target_rate=load.rate * len(fleet.members) if load.interval_wanted else 0.0,
         rate=round(seen.events / spent["seconds"], 1),
         events=seen.events,
         batches=seen.batches,

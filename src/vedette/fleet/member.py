@@ -12,9 +12,12 @@ from vedette.agent.core.pace import Backoff, Rate
 from vedette.agent.core.transport import RefusedError, Transport, UnreachableError
 from vedette.fleet.content import Content
 from vedette.fleet.tally import Tally
-from vedette.runtime.clock import SECOND, Clock
+from vedette.runtime.clock import HOUR, SECOND, Clock
 from vedette.schema.entities import Host, Os
 from vedette.wire.batch import BatchHeader, frame
+
+OUTAGE = HOUR
+"""How old the events of a backlog are."""
 
 OS = Os(family="windows", name="Windows 11 Pro", version="10.0.22631", kernel="22631")
 
@@ -37,6 +40,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     begin: float
     end: float
     """No batch is due after this."""
+    backlog: int = 0
+    """Events kept during an outage, which are all that is sent; 0 = none."""
 
 
 class Member:
@@ -68,7 +73,7 @@ class Member:
         """Send the batch that is due; gives when to come again, None when there is nothing more to send."""
         now = time.monotonic()
         if self._held is None:
-            if self._due >= self._plan.end:
+            if self._due >= self._plan.end or 0 < self._plan.backlog <= self.acknowledged:
                 return None
             self._held = self._make(content, clock)
             tally.late.append(now - self._due)
@@ -98,11 +103,13 @@ class Member:
         first = self.acknowledged + 1
         sent = clock()
         late = max(0.0, time.monotonic() - self._due) if self._plan.interval else 0.0
+        newest = sent - (OUTAGE if self._plan.backlog else round(late * SECOND))
         header = BatchHeader(
             agent=self.identity.agent, epoch=self.epoch, first=first, last=first + self._plan.count - 1,
             count=self._plan.count, sent=sent, mode="fleet", version=__version__, host=self._host, os=OS,
+            spool_events=max(self._plan.count, self._plan.backlog - self.acknowledged), spool_oldest=newest,
         )  # fmt: skip
-        return frame(header, content.body(first=first, newest=sent - round(late * SECOND)))
+        return frame(header, content.body(first=first, newest=newest))
 
     def _refused(self, error: RefusedError, tally: Tally) -> float | None:
         if error.status == 503:

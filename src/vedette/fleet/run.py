@@ -33,6 +33,8 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     batch: int = 0
     """Events of a batch; 0 = what an agent gathers in SEND_EVERY seconds, at rate 0: 1,000."""
+    backlog: int = 0
+    """Events that each agent kept during an outage, sent instead of new ones; 0 = none."""
     threads: int = 16
     connections: int = 2_000
     """Kept open at the same time; further members connect for each batch."""
@@ -41,13 +43,18 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def count(self) -> int:
         """Events of a batch."""
-        wanted = self.batch or (round(self.rate * SEND_EVERY) if self.rate else 1_000)
+        wanted = self.batch or (round(self.rate * SEND_EVERY) if self.interval_wanted else 1_000)
         return min(LARGEST, max(1, wanted))
 
     @property
     def interval(self) -> float:
         """Seconds between two batches of one agent."""
-        return self.count / self.rate if self.rate else 0.0
+        return self.count / self.rate if self.interval_wanted else 0.0
+
+    @property
+    def interval_wanted(self) -> bool:
+        """Whether batches are sent by the clock and not as fast as they are taken."""
+        return self.rate > 0 and not self.backlog
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +93,7 @@ class Fleet:
                 number, store, identity,
                 Plan(
                     count=load.count, interval=load.interval, begin=begin + draw() * max(1.0, load.interval),
-                    end=begin + load.seconds,
+                    end=begin + load.seconds, backlog=load.backlog,
                 ),
             )
             for number, (store, identity) in enumerate(identities)

@@ -80,7 +80,9 @@ class Backlog(msgspec.Struct, frozen=True, kw_only=True):
     """What waits for the pipeline; `drained` counts the events taken since this process began."""
 
     segments: int
+    """Sealed ones, with `size` bytes."""
     events: int
+    """With those in the open segment."""
     size: int
     drained: int
 
@@ -166,7 +168,7 @@ class Spool:
             self._drained += self._waiting.pop(number)[0]
         return Backlog(
             segments=len(self._waiting),
-            events=sum(events for events, _ in self._waiting.values()),
+            events=sum(events for events, _ in self._waiting.values()) + (self._open.events if self._open else 0),
             size=sum(size for _, size in self._waiting.values()),
             drained=self._drained,
         )

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from vedette.central.ingest import routes as module
 from vedette.central.ingest.bookkeeping import Bookkeeping
 from vedette.central.ingest.directory import Directory
+from vedette.central.ingest.pace import FIRST_GUESS, LEAST_DEPTH, Pace
 from vedette.central.ingest.peer import Peer
 from vedette.central.ingest.routes import AgentRoutes
 from vedette.runtime.errors import StoreError
-from vedette.store.spool import Outcome, Record
+from vedette.store.spool import Backlog, Outcome, Record
 from vedette.store.state.agents import AgentIdentity
 from vedette.wire.frame import frame
 from vedette.wire.header import BatchHeader
@@ -50,12 +51,13 @@ class Door:
         wanted: dict[str, Any] = {"serial": "1f", "next_serial": "", "revoked": False, **identity}
         self.directory.replace_identities([AgentIdentity(id=AGENT, tenant="default", group="web", **wanted)])
         self.directory.freshen(NOW)
-        self.committer, self.book = FakeCommitter(), Bookkeeping()
+        self.committer, self.book, self.pace = FakeCommitter(), Bookkeeping(), Pace(lambda: NOW)
         self.app = AgentRoutes(
             directory=self.directory,
             state=FakeState(),  # type: ignore[arg-type]
             committer=self.committer,  # type: ignore[arg-type]
             book=self.book,
+            pace=self.pace,
             ca="ca",
             settings_key="key",
             clock=lambda: NOW,
@@ -82,16 +84,21 @@ class Door:
         return sent[0]["status"], dict(sent[0]["headers"]), sent[1]["body"]
 
 
-def batch(size: int = 10) -> bytes:
-    return frame(BatchHeader(agent=AGENT, epoch="1" * 16, first=1, last=5, count=5, sent=NOW), b"z" * size)
+def batch(size: int = 10, *, oldest: int = NOW) -> bytes:
+    header = BatchHeader(agent=AGENT, epoch="1" * 16, first=1, last=5, count=5, sent=NOW, spool_oldest=oldest)
+    return frame(header, b"z" * size)
+
+
+def backlog(events: int) -> Backlog:
+    return Backlog(segments=1, events=events, size=events, drained=0)
 
 
 def test_a_receipt_names_what_is_durable_and_how_fast_to_send() -> None:
     door = Door()
-    door.app.rate = 123
-    status, _, body = door.post(batch())
+    door.pace.look(backlog(LEAST_DEPTH - 5))
+    status, _, body = door.post(batch(oldest=1))
     assert status == 200
-    assert msgspec.json.decode(body, type=Receipt) == Receipt(ranges=[(1, 5)], rate=123)
+    assert msgspec.json.decode(body, type=Receipt) == Receipt(ranges=[(1, 5)], rate=round(FIRST_GUESS))
     (kept,) = door.committer.kept
     assert (kept.agent, kept.first, kept.last, kept.count, kept.received) == (AGENT, 1, 5, 5, NOW)
 
@@ -112,6 +119,16 @@ def test_what_is_not_durable_gets_no_receipt(outcome: Outcome, status: int, reas
     assert (b"retry-after" in headers) is again
     assert msgspec.json.decode(body, type=Problem).type.endswith(reason)
     assert door.book.take(NOW).refused == {(reason, AGENT): 1}
+
+
+def test_a_backlog_waits_its_turn_while_too_much_waits() -> None:
+    door = Door()
+    door.pace.look(backlog(LEAST_DEPTH + 1))
+    status, headers, body = door.post(batch(oldest=1))
+    assert (status, msgspec.json.decode(body, type=Problem).type) == (503, "urn:vedette:problem:spool_deep")
+    assert int(headers[b"retry-after"]) >= 1
+    assert door.committer.kept == []
+    assert door.post(batch())[0] == 200
 
 
 def test_a_state_that_cannot_be_asked_is_503() -> None:

@@ -75,15 +75,16 @@ def test_a_renewed_server_certificate_is_shown_without_a_restart(
 def test_a_deep_spool_slows_agents_down(prepared_node: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from vedette.store.spool import Record
 
-    monkeypatch.setattr(pace, "FREE", 50)
+    monkeypatch.setattr(pace, "LEAST_DEPTH", 50)
+    monkeypatch.setattr(pace, "FIRST_GUESS", 20.0)
 
     async def work(ingest: Ingest, _port: int) -> None:
-        assert ingest._routes.rate == 0
+        assert not ingest.pace.is_deep
         record = Record(agent="a" * 32, epoch="1" * 16, first=1, last=100, count=100, received=1, body=b"x")
         await ingest._committer.put(record)
-        await until(lambda: ingest._routes.rate > 0)
+        await until(lambda: ingest.pace.is_deep and any(prepared_node.layout.spool.glob("*.seg")))
         for path in prepared_node.layout.spool.glob("*.seg"):
             path.unlink()
-        await until(lambda: ingest._routes.rate == 0)
+        await until(lambda: not ingest.pace.is_deep)
 
     during(prepared_node, work)

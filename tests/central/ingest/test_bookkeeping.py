@@ -116,13 +116,6 @@ def test_refusals_of_very_many_agents_are_counted_together() -> None:
     assert sum(refused.values()) == module.REFUSED_AGENTS + 50
 
 
-def test_senders_are_those_heard_in_the_last_minute() -> None:
-    book = Bookkeeping()
-    book.hear(header(1), Outcome.FULL, address="", at=NOW)
-    book.hear(header(1, agent="b" * 32), Outcome.FULL, address="", at=NOW + MINUTE)
-    assert book.senders(NOW + MINUTE) == 1
-
-
 def test_an_agent_cannot_begin_streams_without_end() -> None:
     book = Bookkeeping()
     for number in range(module.EPOCHS):

@@ -14,7 +14,7 @@ from vedette.central.alerts.watch import EVERY_SECONDS, SilenceWatch
 from vedette.central.ingest.bookkeeping import Bookkeeping
 from vedette.central.ingest.committer import Committer
 from vedette.central.ingest.directory import Directory
-from vedette.central.ingest.pace import DrainMeter, send_rate
+from vedette.central.ingest.pace import Pace
 from vedette.central.ingest.protocol import Door
 from vedette.central.ingest.routes import AgentRoutes
 from vedette.central.ingest.server import Listener, bind, server_context
@@ -26,7 +26,7 @@ from vedette.runtime.clock import Clock, now
 from vedette.runtime.errors import StoreError
 from vedette.runtime.files import write_atomic
 from vedette.schema.fields import Micros
-from vedette.store.spool import Backlog, Spool, SpoolLimits
+from vedette.store.spool import Spool, SpoolLimits
 from vedette.store.state import State, open_state
 
 REFRESH_SECONDS = 0.5
@@ -51,7 +51,7 @@ class Ingest:
         self._threads = {name: ThreadPoolExecutor(1, thread_name_prefix=name) for name in ("spool", "read", "write")}
         self._book = Bookkeeping()
         self._watch = SilenceWatch(state, clock)
-        self._meter = DrainMeter()
+        self.pace = Pace(steady)
         directory = Directory()
         authority = load_authority(layout.ca_key)
         self._state = StateLink(
@@ -69,13 +69,14 @@ class Ingest:
             self._threads["spool"],
             clock=steady,
             on_sealed=lambda sealed: self._book.keep(stream for segment in sealed for stream in segment.streams),
-            on_backlog=self._pace,
+            on_backlog=self.pace.look,
         )
         self._routes = AgentRoutes(
             directory=directory,
             state=self._state,
             committer=self._committer,
             book=self._book,
+            pace=self.pace,
             ca=authority.pem,
             settings_key=public_pem(load_signing_key(layout.settings_key)),
             clock=clock,
@@ -111,11 +112,6 @@ class Ingest:
         await self._record_once()
         for thread in self._threads.values():
             thread.shutdown()
-
-    def _pace(self, backlog: Backlog) -> None:
-        drained = self._meter.see(backlog.drained, steady())
-        senders = self._book.senders(self._clock())
-        self._routes.rate = send_rate(waiting=backlog.events, drained=drained, senders=senders)
 
     async def _refresh(self) -> None:
         while True:

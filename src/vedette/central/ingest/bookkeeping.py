@@ -104,10 +104,6 @@ class Bookkeeping:
         known = (reason, agent) in self._refused or len(self._refused) < REFUSED_AGENTS
         self._refused[reason, agent if known else ""] += times
 
-    def senders(self, now: Micros) -> int:
-        """Count the agents heard in the last minute."""
-        return sum(now - seen.at < MINUTE for seen in self._heard.values())
-
     def take(self, now: Micros) -> Entries:
         """Give what is to be written now."""
         keys = [key for key, _ in zip(self._dirty, range(ROWS), strict=False)]

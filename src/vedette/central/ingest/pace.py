@@ -1,44 +1,122 @@
-"""How fast agents may send: receiving is far faster than storing, so the spool's depth sets the pace."""
+"""Who may send how much now: receiving is far faster than storing, so the spool's depth sets the pace.
 
-from vedette.runtime.clock import SECOND
+What is new must be found within seconds, also while ten thousand agents return from an outage. The pipeline takes
+segments in order, so no more is let in than it stores in DEPTH_SECONDS. Calm agents (no backlog, few events) always
+get in. The others get a send rate with their receipt and, when the spool is deep enough, 503 with the time at which
+it will be their turn: one after the other, as fast as the spool empties.
+"""
+
+from vedette.central.ingest.refusal import Refused
+from vedette.runtime.clock import MINUTE, SECOND, Clock
 from vedette.schema.fields import Micros
+from vedette.store.spool import Backlog
+from vedette.wire.header import BatchHeader
 
-FREE = 200_000
-"""Events in the spool below which nobody is held back: about ten full segments."""
+DEPTH_SECONDS = 2.0
+"""So long an event may wait in the spool because of others' backlogs."""
+LEAST_DEPTH = 40_000
+"""Events that may wait however slowly the spool empties: two full segments."""
 DEEP = 4_000_000
-"""Events in the spool at which agents get a tenth of what is drained."""
-LEAST = 10
-"""Events a second that an agent may always send: its live events, if it is not a busy host."""
-
-
-def send_rate(*, waiting: int, drained: float, senders: int) -> int:
-    """Give the events a second that one agent may send; 0 = no limit.
-
-    `waiting`: events in sealed segments. `drained`: events a second that the pipeline takes.
-    `senders`: agents that sent lately. The deeper the spool, the smaller the share of `drained` that is
-    handed out: all of it at FREE, a tenth at DEEP, so that the spool empties.
-    """
-    if waiting <= FREE:
-        return 0
-    depth = min(1.0, (waiting - FREE) / (DEEP - FREE))
-    return max(LEAST, round(drained * (1.0 - 0.9 * depth) / max(1, senders)))
+"""Events in the spool at which nobody is calm any more: about 250 MB."""
+CALM_RATE = 20
+"""Events a second that an agent may send and still be calm; hosts make one on average."""
+CALM_BURST = 1_000
+"""Events of a calm agent at once."""
+BACKLOG_AGE = MINUTE
+"""An agent whose oldest event has waited so long has a backlog."""
+FIRST_GUESS = 20_000.0
+"""Events a second that a pipeline takes, before it was seen."""
+LEAST_DRAIN = 1_000.0
+"""The same for reckoning turns, while the store is away."""
+LONGEST_TURN = 600
+"""Seconds of the longest Retry-After."""
 
 
 class DrainMeter:
-    """Events a second that leave the spool, smoothed over about ten seconds."""
+    """Events a second that the pipeline takes when it has something to do, smoothed over about ten seconds."""
 
     def __init__(self) -> None:
-        self.rate = 0.0
+        self.rate: float = FIRST_GUESS
         self._drained = 0
         self._at: Micros | None = None
+        self._was_busy = False
 
-    def see(self, drained: int, at: Micros) -> float:
-        """Take the counter of events drained so far, as of `at`; gives the rate."""
-        if self._at is None:
-            self._drained, self._at = drained, at
-        elapsed = (at - self._at) / SECOND
-        if elapsed > 0:
+    def see(self, drained: int, at: Micros, *, busy: bool) -> float:
+        """Take the counter of events drained so far, as of `at`, and whether more are waiting; gives the rate."""
+        elapsed = 0.0 if self._at is None else (at - self._at) / SECOND
+        if elapsed > 0 and busy and self._was_busy:
             weight = min(1.0, elapsed / 10)
             self.rate += weight * ((drained - self._drained) / elapsed - self.rate)
-            self._drained, self._at = drained, at
+        if elapsed > 0 or self._at is None:
+            self._drained, self._at, self._was_busy = drained, at, busy
         return self.rate
+
+
+class Pace:
+    """Lives on the event loop's thread; `clock` is for durations."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._meter = DrainMeter()
+        self._waiting = 0
+        self._calm: dict[str, tuple[float, Micros]] = {}  # agent -> events that it may send, as of when
+        self._bulk: dict[str, Micros] = {}  # agent with a backlog, or fast -> when it last sent
+        self._turn: Micros = 0
+
+    @property
+    def waiting(self) -> int:
+        """Events that are durable, or about to be, and not stored yet."""
+        return self._waiting
+
+    @property
+    def depth(self) -> int:
+        """Events that may wait before agents with a backlog are told to come later."""
+        return max(LEAST_DEPTH, round(self._meter.rate * DEPTH_SECONDS))
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether more waits than should."""
+        return self._waiting > self.depth
+
+    def look(self, backlog: Backlog) -> None:
+        """Take what the spool says, about once a second."""
+        at = self._clock()
+        self._meter.see(backlog.drained, at, busy=backlog.segments > 0)
+        self._waiting = backlog.events
+        self._bulk = {agent: seen for agent, seen in self._bulk.items() if at - seen < MINUTE}
+        self._calm = {agent: left for agent, left in self._calm.items() if at - left[1] < MINUTE}
+
+    def admit(self, header: BatchHeader) -> int:
+        """Let a batch in; gives the send rate for its agent (0 = no limit). Raises Refused: not now, but then.
+
+        A sign of life is always let in.
+        """
+        at = self._clock()
+        if self._is_calm(header, at):
+            self._waiting += header.count
+            return 0
+        self._bulk[header.agent] = at
+        if header.count and self.is_deep:
+            raise Refused("spool_deep", "others are first", retry_after=self._next_turn(header.count, at))
+        self._waiting += header.count
+        return self._share()
+
+    def _is_calm(self, header: BatchHeader, at: Micros) -> bool:
+        """Whether a batch is of a host without backlog that sends little; what it sends counts in any case."""
+        left, seen = self._calm.get(header.agent, (float(CALM_BURST), at))
+        left = min(CALM_BURST, left + CALM_RATE * (at - seen) / SECOND) - header.count
+        self._calm[header.agent] = (max(left, -float(CALM_BURST)), at)
+        oldest = header.spool_oldest
+        late = oldest is not None and header.sent - oldest > BACKLOG_AGE
+        return left >= 0 and not late and self._waiting < DEEP
+
+    def _share(self) -> int:
+        if self._waiting <= self.depth // 2:
+            return 0
+        return max(1, round(self._meter.rate / max(1, len(self._bulk))))
+
+    def _next_turn(self, count: int, at: Micros) -> int:
+        """Give the seconds until the spool will have emptied for all who were told before, and for this one."""
+        self._turn = max(self._turn, at + SECOND) + round(SECOND * count / max(LEAST_DRAIN, self._meter.rate))
+        self._turn = min(self._turn, at + LONGEST_TURN * SECOND)
+        return max(1, (self._turn - at) // SECOND)

@@ -35,6 +35,7 @@ REASONS: dict[str, tuple[int, str]] = {
     "batch_overlap": (409, "some events of the batch are here already: its boundaries changed"),
     "batch_scattered": (409, "the agent's sequence numbers are in too many pieces"),
     "spool_full": (503, "batches cannot be kept now"),
+    "spool_deep": (503, "more events wait to be stored than should"),
     "overloaded": (503, "too many batches arrive at once"),
     "state_unavailable": (503, "identities cannot be checked now"),
 }

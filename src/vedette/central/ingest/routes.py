@@ -10,6 +10,7 @@ import msgspec
 from vedette.central.ingest.bookkeeping import Bookkeeping
 from vedette.central.ingest.committer import Committer
 from vedette.central.ingest.directory import Directory
+from vedette.central.ingest.pace import Pace
 from vedette.central.ingest.peer import Peer
 from vedette.central.ingest.refusal import Refused
 from vedette.central.ingest.state_link import StateLink
@@ -142,15 +143,14 @@ class AgentRoutes:
         state: StateLink,
         committer: Committer,
         book: Bookkeeping,
+        pace: Pace,
         ca: str,
         settings_key: str,
         clock: Clock,
     ) -> None:
         self._directory, self._state, self._committer, self._book = directory, state, committer, book
-        self._ca, self._settings_key, self._clock = ca, settings_key, clock
+        self._pace, self._ca, self._settings_key, self._clock = pace, ca, settings_key, clock
         self._budget = Budget(BODIES_BYTES)
-        self.rate = 0
-        """Events a second that an agent may send; set from the spool's depth."""
         self._routes: dict[tuple[str, str], Callable[[Request], Awaitable[Reply]]] = {
             ("POST", "/agent/v1/batch"): self._batch,
             ("GET", "/agent/v1/settings"): self._settings,
@@ -203,13 +203,14 @@ class AgentRoutes:
             raise Refused("batch_of_another_agent", f"the batch says {header.agent}, the certificate {identity.id}")
         self._book.admit(StreamKey(header.agent, header.epoch))
         now = self._clock()
+        rate = self._pace.admit(header)
         outcome = await self._committer.put(_record(header, frame, now)) if header.count else Outcome.STORED
         self._book.hear(header, outcome, address=request.address, at=now)
         if outcome not in {Outcome.STORED, Outcome.DUPLICATE}:
             raise _refused(outcome, header)
         ranges = [(header.first, header.last)] if header.count else self._last_range(header)
         version = self._directory.settings_version(identity)
-        receipt = Receipt(ranges=ranges, settings_version=version, rate=self.rate)
+        receipt = Receipt(ranges=ranges, settings_version=version, rate=rate)
         close = request.crowded and len(frame) > LARGE_BYTES
         return Reply(body=encode_message(receipt), close=close)
 
