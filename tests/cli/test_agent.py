@@ -76,7 +76,7 @@ def test_status_for_people(data: Path) -> None:
     assert code == 0
     assert "https://c:1 busy since 2025-10-09T08:53:20Z: the Central Node answered 503: spool is full" in out
     assert "30 events, 400 bytes, oldest 2025-10-09T08:53:20Z" in out
-    assert "3 file_change, 4 expired" in out
+    assert "3 file_change, 4 unsent (of these 0 for want of room)" in out
     assert "kernel running (tracepoint)" in out
 
 

@@ -9,11 +9,13 @@ from pathlib import Path
 
 from vedette import __version__
 from vedette.agent.core.activity import ActivityKeeper
+from vedette.agent.core.boot import this_boot
 from vedette.agent.core.buffer import Buffer, Facts
 from vedette.agent.core.headers import HeaderMaker
 from vedette.agent.core.identity import IdentityStore
 from vedette.agent.core.intake import Intake
 from vedette.agent.core.notify import Notifier
+from vedette.agent.core.passing import Boot
 from vedette.agent.core.proxy import kept_proxy
 from vedette.agent.core.renewal import Renewal
 from vedette.agent.core.settings import SettingsKeeper
@@ -24,6 +26,7 @@ from vedette.agent.core.uplink import Uplink
 from vedette.agent.platform import Platform, this_platform
 from vedette.runtime.clock import Clock, now
 from vedette.runtime.errors import SpoolFull
+from vedette.schema.entities import Gap
 from vedette.schema.events.base import Event
 from vedette.schema.events.logs import TelemetryGap
 from vedette.schema.policies import Settings
@@ -46,10 +49,13 @@ UPLINK_PATIENCE = 5.0
 class Agent:
     """All parts of one agent. Raises ConfigError when the host is not enrolled or the data directory is in use."""
 
-    def __init__(self, data: Path, platform: Platform, clock: Clock = now) -> None:
+    def __init__(
+        self, data: Path, platform: Platform, clock: Clock = now, boot: Callable[[], Boot] = this_boot
+    ) -> None:
         self._data, self._platform, self._clock = data, platform, clock
         self._started, self._notifier = clock(), Notifier()
         self.failures, self.last_failure = 0, ""
+        self._last_gap: Gap | None = None
         store = IdentityStore(data)
         self._identity = store.load()
         self._settings = SettingsKeeper(data / "settings.json", self._identity.settings_key, self._apply)
@@ -59,6 +65,7 @@ class Agent:
         self.buffer = Buffer(
             data / "buffer.sqlite",
             clock,
+            boot=boot,
             agent=self._identity.agent,
             days=settings.buffer_days,
             quota=settings.buffer_bytes,
@@ -148,9 +155,9 @@ class Agent:
             self.buffer.losses.observe(loop.source.name, loop.source.drops())
 
     def _report_gap(self) -> None:
-        gap = self.buffer.take_gap()
-        if gap is not None:
-            log.warning("telemetry gap reason=%s start=%s end=%s", gap.reason, gap.start, gap.end)
+        for gap in self.buffer.take_gaps():
+            self._last_gap = gap
+            log.warning("telemetry gap reason=%s count=%s start=%s end=%s", gap.reason, gap.count, gap.start, gap.end)
             self.intake.emit(TelemetryGap(time=self._clock(), gap=gap))
 
     def _tick(self, number: int) -> None:
@@ -235,6 +242,7 @@ class Agent:
             buffer=self.buffer.stats(),
             waiting=self.intake.waiting(),
             losses=self.buffer.losses.totals(),
+            last_gap=self._last_gap,
             settings_version=self._settings.current.version,
             settings_problem=self._settings.problem,
             sources=[SourceReport(loop=loop.state, details=loop.source.status()) for loop in self._loops],

@@ -43,6 +43,10 @@ class BatchHeader(Struct, frozen=True, kw_only=True):
     """Event type -> events left out by policy since the epoch began."""
     expired: Tally = 0
     """Events that left the buffer unsent (21 days or byte quota) since the epoch began."""
+    aged: Counters = {}
+    """Event type -> those of them that were too old ..."""
+    overflowed: Counters = {}
+    """... and those for which there was no room."""
     settings_version: Annotated[int, Meta(ge=0, le=limits.SEQUENCE_MAXIMUM)] = 0
     stopping: bool = False
     """The agent was told to stop: its silence from now on is no alarm."""

@@ -53,6 +53,10 @@ class Receipt(Struct, frozen=True, kw_only=True):
 
     ranges: Annotated[list[tuple[Sequence, Sequence]], Meta(max_length=limits.RANGES)] = []
     """First and last sequence number of each durable range; never a high-water mark."""
+    duplicate: bool = False
+    """The batch was here already; for one that its sender never sent before that means that numbers came twice."""
+    time: Annotated[int, Meta(ge=0, le=limits.INTEGER_MAXIMUM)] = 0
+    """The Central Node's clock, microseconds UTC; 0 = not said."""
     settings_version: Annotated[int, Meta(ge=0)] = 0
     """Of the settings document for the agent's group; 0 = none."""
     rate: Annotated[int, Meta(ge=0)] = 0

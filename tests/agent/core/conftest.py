@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from vedette.agent.core.buffer import Buffer
+from vedette.agent.core.passing import Boot
 from vedette.central.pki import ensure_authority, ensure_server_certificate
 from vedette.runtime.clock import DAY, now
 from vedette.schema.entities import Process
@@ -23,12 +24,26 @@ class StandingClock:
 
     def __init__(self) -> None:
         self.now = 20_000 * DAY
+        self.booted, self.boots = self.now - DAY, 1
 
     def __call__(self) -> int:
         return self.now
 
     def move(self, micros: int) -> None:
         self.now += micros
+
+    def jump(self, micros: int) -> None:
+        """Set the clock, while no time passes."""
+        self.now += micros
+        self.booted += micros
+
+    def reboot(self, off: int = 0) -> None:
+        """Be off for so long."""
+        self.now += off
+        self.booted, self.boots = self.now, self.boots + 1
+
+    def boot(self) -> Boot:
+        return Boot(f"boot {self.boots}", self.now - self.booted)
 
 
 @pytest.fixture
@@ -49,7 +64,7 @@ def open_buffer(tmp_path: Path, clock: StandingClock) -> Iterator[Callable[..., 
     opened: list[Buffer] = []
 
     def make(**limits: Any) -> Buffer:
-        buffer = Buffer(tmp_path / "buffer.sqlite", clock, **limits)
+        buffer = Buffer(tmp_path / "buffer.sqlite", clock, boot=clock.boot, **limits)
         opened.append(buffer)
         return buffer
 

@@ -15,7 +15,7 @@ from vedette.agent.core.identity import Identity
 from vedette.agent.core.settings import SettingsKeeper
 from vedette.agent.core.transport import RefusedError, UnreachableError
 from vedette.agent.core.uplink import ATTEMPTS, Uplink
-from vedette.runtime.clock import MINUTE, SECOND
+from vedette.runtime.clock import DAY, MINUTE, SECOND
 from vedette.schema.entities import Host
 from vedette.schema.events.base import Event
 from vedette.schema.policies import Settings, SignedSettings
@@ -243,6 +243,9 @@ def test_a_refused_identity_keeps_everything(bench: Bench, events: Make) -> None
 def test_a_host_whose_disk_went_back_begins_another_stream(bench: Bench, events: Make) -> None:
     keep(bench, events, 5, 5)
     epoch = bench.buffer.epoch
+    for batch in [bench.buffer.pick(), bench.buffer.pick()]:
+        assert batch is not None
+        bench.buffer.release(batch.first)
     bench.central.answers = [Receipt(ranges=[(1, 10)])]
     bench.run(1)
     assert bench.buffer.epoch == epoch  # all of them are here: their receipts were lost
@@ -251,6 +254,75 @@ def test_a_host_whose_disk_went_back_begins_another_stream(bench: Bench, events:
     assert bench.buffer.epoch != epoch
     assert bench.central.ranges == [(1, 5), (6, 10)]
     assert {header.epoch for header in bench.central.headers if header.count} == {bench.buffer.epoch}
+
+
+def test_numbers_that_came_twice_lose_nothing_even_when_the_host_made_more_since(bench: Bench, events: Make) -> None:
+    """The snapshot had given 0 numbers, the Central Node has 150, and 200 new events wait under numbers 1 to 200."""
+    keep(bench, events, 100, 100)
+    epoch = bench.buffer.epoch
+    bench.central.answers = [Receipt(ranges=[(1, 150)])]
+    bench.run(4)
+    assert bench.buffer.epoch != epoch
+    assert bench.central.ranges == [(1, 100), (101, 200)]
+
+
+def test_what_was_sent_live_is_no_contradiction_to_the_backlog_before_it(bench: Bench, events: Make) -> None:
+    keep(bench, events, 5, 5)
+    epoch = bench.buffer.epoch
+    bench.central.answers = [Receipt(ranges=[(11, 20)])]
+    bench.buffer.append(events(10), Facts())
+    batch = bench.buffer.pick(skip=(1, 6))
+    assert batch is not None
+    bench.buffer.release(batch.first)
+    bench.run(1)
+    assert bench.buffer.epoch == epoch
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Receipt(ranges=[(1, 5)], duplicate=True),
+        RefusedError(409, Problem(type="urn:vedette:problem:batch_overlap", title="overlap")),
+    ],
+)
+def test_a_batch_that_is_there_before_it_was_ever_sent_begins_another_stream(
+    bench: Bench, events: Make, answer: Any
+) -> None:
+    """Snapshot of a running host, or a copy of it that runs beside it: no sign of life comes before the batch."""
+    bench.run(1)
+    keep(bench, events, 5)
+    epoch = bench.buffer.epoch
+    bench.central.answers = [answer]
+    bench.run(2)
+    assert bench.buffer.epoch != epoch
+    assert bench.central.ranges == [(1, 5)]
+    assert bench.central.headers[-1].epoch == bench.buffer.epoch
+
+
+def test_a_batch_whose_receipt_was_lost_is_no_contradiction(bench: Bench, events: Make) -> None:
+    keep(bench, events, 5)
+    epoch = bench.buffer.epoch
+    bench.central.lose_receipts = 1
+    bench.run(2)
+    bench.central.answers = [Receipt(ranges=[(1, 5)]), Receipt(ranges=[(1, 5)], duplicate=True)]
+    bench.run(3)
+    assert (bench.buffer.epoch, bench.buffer.stats().batches) == (epoch, 0)
+
+
+def test_time_off_is_believed_with_the_central_nodes_time_and_what_is_too_old_is_not_sent(
+    bench: Bench, events: Make, clock: Any
+) -> None:
+    bench.central.answers = [Receipt(time=clock())]
+    bench.run(1)
+    keep(bench, events, 5)
+    clock.reboot(22 * DAY)
+    bench.buffer.expire()
+    assert bench.buffer.stats().events == 5
+    keep(bench, events, 3)
+    bench.central.answers = [UnreachableError("down"), Receipt(time=clock() + MINUTE)]
+    bench.run(6)
+    assert bench.central.ranges == [(6, 8)]
+    assert bench.central.headers[-1].aged == {"process_stop": 5}
 
 
 def test_signs_of_life_come_when_nothing_happens(bench: Bench) -> None:

@@ -15,8 +15,8 @@ def stream(ranges: list[tuple[int, int]], sent: int, stored: int = 0) -> ledger.
     return ledger.Stream(
         hostname="h", last_seen=None, agent="a", epoch="e", tenant="default", first_seen=1, updated=2, ranges=ranges,
         received=sum(last - first + 1 for first, last in ranges), sent_last=sent, duplicates=0, refused=0,
-        drops={"file_change": 1}, throttled={}, expired=0, spool_events=0, spool_oldest=None, stored=stored,
-        dead_letter=0, unknown_fields=0, clock_corrected=0,
+        drops={"file_change": 1}, throttled={}, expired=0, aged={}, overflowed={}, spool_events=0, spool_oldest=None,
+        stored=stored, dead_letter=0, unknown_fields=0, clock_corrected=0,
     )  # fmt: skip
 
 

@@ -98,7 +98,7 @@ def test_a_receipt_names_what_is_durable_and_how_fast_to_send() -> None:
     door.pace.look(backlog(LEAST_DEPTH - 5))
     status, _, body = door.post(batch(oldest=1))
     assert status == 200
-    assert msgspec.json.decode(body, type=Receipt) == Receipt(ranges=[(1, 5)], rate=round(FIRST_GUESS))
+    assert msgspec.json.decode(body, type=Receipt) == Receipt(ranges=[(1, 5)], time=NOW, rate=round(FIRST_GUESS))
     (kept,) = door.committer.kept
     assert (kept.agent, kept.first, kept.last, kept.count, kept.received) == (AGENT, 1, 5, 5, NOW)
 

@@ -28,7 +28,10 @@ def test_an_agent_enrols_sends_and_gets_a_receipt(enrol: Enrol) -> None:
     agent = enrol()
     answer = agent.send(1, 10)
     assert answer.status == 200
-    assert answer.json() == {"ranges": [[1, 10]], "settings_version": 1, "rate": 0, "hints": []}
+    receipt = answer.json()
+    assert abs(receipt.pop("time") - now()) < MINUTE
+    assert receipt == {"ranges": [[1, 10]], "duplicate": False, "settings_version": 1, "rate": 0, "hints": []}
+    assert agent.send(1, 10).json()["duplicate"]
 
 
 def test_a_batch_is_kept_as_it_was_received(node: Any, enrol: Enrol, wait_for: Any) -> None:

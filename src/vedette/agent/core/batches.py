@@ -18,7 +18,9 @@ class Batch(msgspec.Struct, frozen=True):
     first: int
     last: int
     kept: int
-    """When it was put into the buffer."""
+    """When it was put into the buffer; buffer time."""
+    fresh: bool
+    """It was certainly never sent before."""
     facts: Facts
     payload: bytes
 
@@ -39,3 +41,6 @@ class BufferStats(msgspec.Struct, frozen=True):
     next: int
     """Sequence number of the next event."""
     expired: int
+    """Left unsent, for age or size; by type in the two below."""
+    aged: dict[str, int] = {}
+    overflowed: dict[str, int] = {}

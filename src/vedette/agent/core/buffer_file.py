@@ -4,10 +4,10 @@ import logging
 import secrets
 import sqlite3
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
+from vedette.agent.core.passing import Passing
 from vedette.runtime.clock import Clock
 from vedette.runtime.errors import ConfigError, SpoolFull
 from vedette.runtime.files import fsync_directory
@@ -25,7 +25,10 @@ CREATE TABLE state (
     expired INTEGER NOT NULL,  -- events that left unsent
     losses TEXT NOT NULL,      -- JSON: event type -> lost before the buffer
     alive INTEGER NOT NULL,    -- last time that the agent is known to have run
-    clean INTEGER NOT NULL     -- 1: the agent stopped in order
+    clean INTEGER NOT NULL,    -- 1: the agent stopped in order
+    passing TEXT NOT NULL,     -- JSON: what is known of the time that passed
+    aged TEXT NOT NULL,        -- JSON: event type -> left unsent because it was too old
+    overflowed TEXT NOT NULL   -- JSON: event type -> left unsent because the buffer was full
 ) STRICT
 """,
     """
@@ -33,7 +36,7 @@ CREATE TABLE batch (
     first INTEGER PRIMARY KEY,
     last INTEGER NOT NULL,
     oldest INTEGER NOT NULL,
-    kept INTEGER NOT NULL,
+    kept INTEGER NOT NULL,     -- buffer time
     offline INTEGER NOT NULL,  -- 1: certainly never sent, so its boundaries may still change, 2: joined once
     facts BLOB NOT NULL,
     crc INTEGER NOT NULL,
@@ -44,20 +47,53 @@ CREATE TABLE batch (
     "CREATE INDEX batch_kept ON batch (kept, first)",
     "CREATE INDEX batch_never_sent ON batch (first) WHERE offline = 1",
 )
-VERSION = 1
+VERSION = 2
+UPGRADE = (
+    "ALTER TABLE state ADD COLUMN passing TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE state ADD COLUMN aged TEXT NOT NULL DEFAULT '{}'",
+    "ALTER TABLE state ADD COLUMN overflowed TEXT NOT NULL DEFAULT '{}'",
+    "UPDATE state SET version = 2",
+)
+"""From version 1."""
+_SELECT = """
+SELECT version, epoch, agent, next, expired, losses, alive, clean, passing, aged, overflowed FROM state
+"""
+_INSERT = """
+INSERT INTO state VALUES (1, :version, :epoch, :agent, :next, :expired, :losses, :alive, :clean, :passing, :aged,
+    :overflowed)
+"""
+_SAVE = """
+UPDATE state SET epoch = :epoch, agent = :agent, next = :next, expired = :expired, losses = :losses, alive = :alive,
+    clean = :clean, passing = :passing, aged = :aged, overflowed = :overflowed
+"""
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
-class State(NamedTuple):
-    """The row of `state`."""
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """The row of `state`; counts are since the epoch began."""
 
+    version: int = VERSION
     epoch: str
     agent: str
-    next: int
-    expired: int
-    losses: dict[str, int]
+    next: int = 1
+    expired: int = 0
+    losses: dict[str, int] = {}
     alive: int
-    clean: bool
+    clean: bool = False
+    passing: Passing
+    aged: dict[str, int] = {}
+    overflowed: dict[str, int] = {}
+
+
+def save(db: sqlite3.Connection, state: State) -> None:
+    """Write the state; in the caller's transaction."""
+    db.execute(_SAVE, _values(state))
+
+
+def _values(state: State) -> dict[str, object]:
+    values = msgspec.structs.asdict(state)
+    texts = {name: msgspec.json.encode(values[name]).decode() for name in ("losses", "passing", "aged", "overflowed")}
+    return values | texts
 
 
 class BufferDamagedError(Exception):
@@ -82,8 +118,8 @@ def open_file(path: Path, clock: Clock, agent: str) -> tuple[sqlite3.Connection,
             reason = "buffer_corrupt"
         else:
             return db, state, "" if state.clean else "unclean_stop"
-    db, state = _new(path, alive, agent)
-    return db, state, reason
+    state = State(epoch=new_epoch(), agent=agent, alive=alive, passing=Passing(clock(), clock()))
+    return _new(path, state), state, reason
 
 
 def new_epoch() -> str:
@@ -101,7 +137,7 @@ def set_aside(path: Path, now: int) -> None:
     fsync_directory(path.parent)
 
 
-def translate(error: sqlite3.Error, path: Path) -> Exception:
+def translate(error: sqlite3.Error | OSError, path: Path) -> Exception:
     """Give the error that a caller can act on: damaged, in use, or not writable now."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in _DAMAGED:
@@ -129,24 +165,34 @@ def _existing(path: Path) -> tuple[sqlite3.Connection, State]:
     try:
         db = _connect(path)
         return db, _read_state(db)
-    except (sqlite3.Error, msgspec.DecodeError, BufferDamagedError) as error:
+    except (sqlite3.Error, OSError, msgspec.MsgspecError, BufferDamagedError) as error:
         if db is not None:
             db.close()
-        if not isinstance(error, sqlite3.Error) or "no such" in str(error):  # a table or column is missing
+        if not isinstance(error, sqlite3.Error | OSError) or "no such" in str(error):  # a table or column is missing
             raise BufferDamagedError(str(error)) from error
         raise translate(error, path) from error
 
 
 def _read_state(db: sqlite3.Connection) -> State:
-    """Read the state and note that the agent runs."""
+    """Read the state and note that the agent runs; a file of an older version is brought up first."""
     db.execute("BEGIN IMMEDIATE")
-    row = db.execute("SELECT epoch, agent, next, expired, losses, alive, clean FROM state").fetchone()
-    if row is None:
-        raise BufferDamagedError("no state")
-    epoch, agent, following, expired, losses, alive, clean = row
-    state = State(
-        epoch, agent, following, expired, msgspec.json.decode(losses, type=dict[str, int]), alive, bool(clean)
+    (version,) = db.execute("SELECT version FROM state").fetchone() or (0,)
+    if not 1 <= version <= VERSION:
+        raise BufferDamagedError(f"version {version} of the file is not known here")
+    if version == 1:
+        for statement in UPGRADE:
+            db.execute(statement)
+    cursor = db.execute(_SELECT)
+    names = [column[0] for column in cursor.description]
+    values = dict(zip(names, cursor.fetchone(), strict=True))
+    for name in ("losses", "aged", "overflowed"):
+        values[name] = msgspec.json.decode(values[name], type=dict[str, int])
+    values["clean"] = bool(values["clean"])
+    passing = values["passing"]
+    values["passing"] = (
+        msgspec.json.decode(passing, type=Passing) if passing else Passing(values["alive"], values["alive"])
     )
+    state = State(**values)
     problem = "ok" if state.clean else db.execute("PRAGMA quick_check(1)").fetchone()[0]
     if problem != "ok":
         raise BufferDamagedError(problem)
@@ -155,16 +201,15 @@ def _read_state(db: sqlite3.Connection) -> State:
     return state
 
 
-def _new(path: Path, alive: int, agent: str) -> tuple[sqlite3.Connection, State]:
-    state = State(new_epoch(), agent, 1, 0, {}, alive, clean=False)
+def _new(path: Path, state: State) -> sqlite3.Connection:
     try:
         db = _connect(path)
         db.execute("BEGIN IMMEDIATE")
         for statement in SCHEMA:
             db.execute(statement)
-        db.execute("INSERT INTO state VALUES (1, ?, ?, ?, 1, 0, '{}', ?, 0)", (VERSION, state.epoch, agent, alive))
+        db.execute(_INSERT, _values(state))
         db.execute("COMMIT")
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise translate(error, path) from error
     fsync_directory(path.parent)
-    return db, state
+    return db

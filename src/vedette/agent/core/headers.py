@@ -35,6 +35,8 @@ class HeaderMaker:
             spool_oldest=stats.oldest,
             drops=self._buffer.losses.totals(),
             expired=stats.expired,
+            aged=stats.aged,
+            overflowed=stats.overflowed,
             settings_version=self._settings.current.version,
             stopping=self.stopping and batch is None,
             mode=self.mode()[:256],

@@ -10,6 +10,7 @@ from vedette.agent.core.buffer import BufferStats
 from vedette.agent.core.source import SourceState
 from vedette.agent.core.uplink import Link
 from vedette.runtime.errors import ConfigError
+from vedette.schema.entities import Gap
 
 FILE = "status.json"
 
@@ -41,6 +42,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int
     """Events not yet in the buffer."""
     losses: dict[str, int] = {}
+    last_gap: Gap | None = None
+    """The last telemetry that is missing, since the agent started."""
     settings_version: int = 0
     settings_problem: str = ""
     sources: list[SourceReport] = []

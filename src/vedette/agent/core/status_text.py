@@ -36,7 +36,10 @@ def moment(micros: int | None) -> str:
 def _losses(status: Status) -> str:
     parts = [f"{count} {event_type}" for event_type, count in status.losses.items()]
     if status.buffer.expired:
-        parts.append(f"{status.buffer.expired} expired")
+        overflowed = sum(status.buffer.overflowed.values())
+        parts.append(f"{status.buffer.expired} unsent (of these {overflowed} for want of room)")
+    if status.last_gap is not None:
+        parts.append(f"last gap {status.last_gap.reason}")
     return ", ".join(parts) or "nothing"
 
 

@@ -16,7 +16,7 @@ from vedette.agent.core.renewal import Renewal
 from vedette.agent.core.settings import SettingsKeeper
 from vedette.agent.core.transport import RefusedError, Transport, UnreachableError
 from vedette.runtime.clock import MINUTE, SECOND, Clock
-from vedette.runtime.errors import IdentityError, VedetteError, WireError
+from vedette.runtime.errors import IdentityError, SpoolFull, VedetteError, WireError
 from vedette.schema.policies import SignedSettings
 from vedette.wire.batch import BatchHeader, frame
 from vedette.wire.messages import Receipt
@@ -129,6 +129,7 @@ class Uplink:
             self.close()
         if not self.online:
             self._say(None)
+            self._let_go()
             self._buffer.online()
             self._go("online")
             return 0.0
@@ -137,12 +138,19 @@ class Uplink:
             return pause
         now = self._clock()
         waiting = [first for first, (_, not_before) in self._refusals.items() if not_before > now]
-        batch = self._buffer.pick(live_since=now - LIVE if self._live_turn else None, skip=waiting)
+        batch = self._buffer.pick(live=LIVE if self._live_turn else None, skip=waiting)
         if batch is None:
             return self._idle(now)
         self._live_turn = not self._live_turn
         self._deliver(batch)
         return self._rate.pause(self.monotonic())
+
+    def _let_go(self) -> None:
+        """Remove what the Central Node's time has just shown to be too old."""
+        try:
+            self._buffer.expire()
+        except SpoolFull as error:
+            log.warning("buffer cannot be tidied problem=%s", error)
 
     def _idle(self, now: int) -> float:
         silent = (now - (self.link.last_contact or 0)) / SECOND
@@ -168,15 +176,21 @@ class Uplink:
         data = frame(self._header(batch, self._buffer.stats()), b"" if batch is None else batch.payload)
         self.link.resent += batch is not None
         receipt = self._open().send(data)
-        if batch is not None:
+        if receipt.time:
+            self._buffer.confirm_time(receipt.time)
+        if (receipt.duplicate and batch.fresh) if batch is not None else self._buffer.contradicts(receipt.ranges):
+            self._rolled_back()
+        elif batch is not None:
             self._settled(batch, receipt, len(data))
-        elif any(last >= self._buffer.stats().next for _, last in receipt.ranges):
-            log.warning("the Central Node has events of this stream that this host has not made: disk rolled back?")
-            self._buffer.begin_epoch()
         self.link.last_contact, self.link.last_problem = self._clock(), ""
         self.backoff.succeeded()
         self._rate.limit = self.link.rate = receipt.rate
         self._fetch_settings(receipt.settings_version)
+
+    def _rolled_back(self) -> None:
+        """Numbers of this stream were used twice: by this host before its disk went back, or by a copy of it."""
+        log.warning("the Central Node has events under numbers never sent from here: disk rolled back, or copied?")
+        self._buffer.begin_epoch()
 
     def _settled(self, batch: Batch, receipt: Receipt, size: int) -> None:
         self._buffer.settle(receipt.ranges)
@@ -190,13 +204,21 @@ class Uplink:
         self._rate.sent(batch.count, self.monotonic())
 
     def _broken(self, batch: Batch, error: RefusedError) -> None:
+        if batch.fresh and error.problem.type.endswith(":batch_overlap"):
+            self._rolled_back()
+            return
         times = self._refusals.get(batch.first, (0, 0))[0] + 1
         log.warning("batch refused first=%d last=%d times=%d problem=%s", batch.first, batch.last, times, error)
         self.link.last_problem = str(error)
         if times < ATTEMPTS:
             self._refusals[batch.first] = (times, self._clock() + ATTEMPT_PAUSE)
             return
-        self._buffer.set_aside(batch, REFUSED)
+        try:
+            self._buffer.set_aside(batch, REFUSED)
+        except OSError as problem:
+            self._refusals[batch.first] = (ATTEMPTS, self._clock() + ATTEMPT_PAUSE)
+            log.warning("batch not set aside problem=%s", problem)
+            return
         self._refusals.pop(batch.first, None)
         self.link.refused += 1
 
@@ -207,7 +229,7 @@ class Uplink:
         try:
             document: SignedSettings = self._open().settings()
             self._settings.take(document)
-        except (RefusedError, UnreachableError, IdentityError, WireError) as error:
+        except (RefusedError, UnreachableError, IdentityError, WireError, OSError) as error:  # OSError: a full disk
             log.warning("settings not taken version=%d problem=%s", version, error)
         else:
             self._settings_after = 0

@@ -35,9 +35,9 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
 
     `sent` = `received` + `missing`; `received` = `stored` + `dead_lettered` + `in_flight`. `missing` are
     numbers that the agent has given and the Central Node does not have: still in the agent's buffer
-    (`spooled`), or gone from it (`expired`). `lost`: dropped in the agent before they had a number, by
-    type; `throttled`: held back by the agent on purpose. `gaps`: where the missing numbers are, oldest
-    first, at most 100 of `gaps_total`; for all streams together only their number.
+    (`spooled`), or gone from it (`expired`: by type `aged`, too old, and `overflowed`, no room). `lost`: dropped
+    in the agent before they had a number, by type; `throttled`: held back by the agent on purpose. `gaps`: where
+    the missing numbers are, oldest first, at most 100 of `gaps_total`; for all streams together only their number.
     """
 
     epoch: str
@@ -52,6 +52,8 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
     duplicates: int
     refused: int
     expired: int
+    aged: dict[str, int]
+    overflowed: dict[str, int]
     spooled: int
     spool_oldest: int | None
     throttled: dict[str, int]
@@ -131,6 +133,8 @@ def balance(stream: Stream) -> Balance:
         duplicates=stream.duplicates,
         refused=stream.refused,
         expired=stream.expired,
+        aged=stream.aged,
+        overflowed=stream.overflowed,
         spooled=stream.spool_events,
         spool_oldest=stream.spool_oldest,
         throttled=stream.throttled,
@@ -152,6 +156,8 @@ def total(balances: Sequence[Balance]) -> Balance:
         gaps=[],
         first_seen=min(one.first_seen for one in balances),
         updated=max(one.updated for one in balances),
+        aged=_add_up(one.aged for one in balances),
+        overflowed=_add_up(one.overflowed for one in balances),
         throttled=_add_up(one.throttled for one in balances),
         lost=_add_up(one.lost for one in balances),
         **sums,

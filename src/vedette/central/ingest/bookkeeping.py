@@ -171,6 +171,8 @@ class Bookkeeping:
             drops=None if header is None else header.drops,
             throttled=None if header is None else header.throttled,
             expired=None if header is None else header.expired,
+            aged=None if header is None else header.aged,
+            overflowed=None if header is None else header.overflowed,
             spool_events=None if header is None else header.spool_events,
             spool_oldest=None if header is None else header.spool_oldest,
         )

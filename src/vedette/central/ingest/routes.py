@@ -210,7 +210,13 @@ class AgentRoutes:
             raise _refused(outcome, header)
         ranges = [(header.first, header.last)] if header.count else self._last_range(header)
         version = self._directory.settings_version(identity)
-        receipt = Receipt(ranges=ranges, settings_version=version, rate=rate)
+        receipt = Receipt(
+            ranges=ranges,
+            duplicate=outcome is Outcome.DUPLICATE,
+            time=now,
+            settings_version=version,
+            rate=rate,
+        )
         close = request.crowded and len(frame) > LARGE_BYTES
         return Reply(body=encode_message(receipt), close=close)
 

@@ -15,6 +15,8 @@ from vedette.store.state.scoping import tenants
 
 Ranges = list[tuple[int, int]]
 """Sequence numbers, both ends included, ascending, not touching."""
+COUNTERS = ("drops", "throttled", "aged", "overflowed")
+"""Columns of the ledger that count by event type."""
 
 
 class StreamReceived(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +28,7 @@ class StreamReceived(msgspec.Struct, frozen=True, kw_only=True):
     `sent_last`: highest sequence number the agent has reported. `duplicates`: events dropped because ingest
     had them. `refused`: events in batches that were refused. `drops`, `throttled`: event type -> events lost
     in the agent (before they had a number), by that type. `expired`: events that left the agent's buffer by
-    age or size.
+    age or size; `aged` and `overflowed`: the same apart, by type.
     """
 
     agent: str
@@ -38,6 +40,8 @@ class StreamReceived(msgspec.Struct, frozen=True, kw_only=True):
     drops: dict[str, int] | None = None
     throttled: dict[str, int] | None = None
     expired: int | None = None
+    aged: dict[str, int] | None = None
+    overflowed: dict[str, int] | None = None
     spool_events: int | None = None
     spool_oldest: int | None = None
 
@@ -72,6 +76,8 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     drops: dict[str, int]
     throttled: dict[str, int]
     expired: int
+    aged: dict[str, int]
+    overflowed: dict[str, int]
     spool_events: int
     spool_oldest: int | None
     stored: int
@@ -82,16 +88,18 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
 
 RECORD = text("""
 INSERT INTO stream (agent, epoch, tenant, first_seen, updated, ranges, received, duplicates, refused,
-    sent_last, drops, throttled, expired, spool_events, spool_oldest)
+    sent_last, drops, throttled, expired, aged, overflowed, spool_events, spool_oldest)
 VALUES (:agent, :epoch, COALESCE((SELECT tenant FROM agent WHERE id = :agent), ''), :now, :now, :ranges,
     :received, :duplicates, :refused, COALESCE(:sent_last, 0), COALESCE(:drops, '{}'),
-    COALESCE(:throttled, '{}'), COALESCE(:expired, 0), COALESCE(:spool_events, 0), :spool_oldest)
+    COALESCE(:throttled, '{}'), COALESCE(:expired, 0), COALESCE(:aged, '{}'),
+    COALESCE(:overflowed, '{}'), COALESCE(:spool_events, 0), :spool_oldest)
 ON CONFLICT (agent, epoch) DO UPDATE SET
     first_seen = CASE WHEN stream.first_seen = 0 THEN excluded.first_seen ELSE stream.first_seen END,
     updated = excluded.updated, ranges = excluded.ranges, received = excluded.received,
     duplicates = excluded.duplicates, refused = excluded.refused,
     sent_last = COALESCE(:sent_last, stream.sent_last), drops = COALESCE(:drops, stream.drops),
     throttled = COALESCE(:throttled, stream.throttled), expired = COALESCE(:expired, stream.expired),
+    aged = COALESCE(:aged, stream.aged), overflowed = COALESCE(:overflowed, stream.overflowed),
     spool_events = COALESCE(:spool_events, stream.spool_events),
     spool_oldest = CASE WHEN :spool_events IS NULL THEN stream.spool_oldest ELSE excluded.spool_oldest END
 """).bindparams(
@@ -99,6 +107,8 @@ ON CONFLICT (agent, epoch) DO UPDATE SET
     bindparam("drops", type_=Text),
     bindparam("throttled", type_=Text),
     bindparam("expired", type_=BigInteger),
+    bindparam("aged", type_=Text),
+    bindparam("overflowed", type_=Text),
     bindparam("spool_events", type_=BigInteger),
     bindparam("spool_oldest", type_=BigInteger),
 )
@@ -116,9 +126,8 @@ def record_streams(db: Connection, streams: Sequence[StreamReceived], *, now: in
                 "now": now,
                 "ranges": to_json(stream.ranges),
                 "received": sum(last - first + 1 for first, last in stream.ranges),
-                "drops": None if stream.drops is None else to_json(stream.drops),
-                "throttled": None if stream.throttled is None else to_json(stream.throttled),
             }
+            | {name: None if (counts := getattr(stream, name)) is None else to_json(counts) for name in COUNTERS}
             for stream in streams
         ],
     )
@@ -186,4 +195,4 @@ ORDER BY hostname, s.agent, s.first_seen, s.epoch
 def streams(db: Connection, scope: Scope, *, agent: str = "") -> list[Stream]:
     """Give the lines that the caller may see, of one agent when it is named; by host name, oldest stream first."""
     rows = db.execute(OF_TENANTS, {"tenants": tenants(scope, Right.LEDGER_READ), "agent": agent})
-    return to_structs(rows, Stream, json=("ranges", "drops", "throttled"))
+    return to_structs(rows, Stream, json=("ranges", *COUNTERS))
