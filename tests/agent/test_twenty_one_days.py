@@ -9,6 +9,7 @@ from vedette.agent.app import Agent
 from vedette.agent.core.buffer import Facts
 from vedette.agent.core.enrolment import enrol
 from vedette.agent.core.identity import IdentityStore
+from vedette.agent.core.passing import Boot
 from vedette.agent.core.source import Source
 from vedette.runtime.clock import DAY, HOUR, MINUTE, now
 from vedette.schema.access import RIGHTS, Role, Scope
@@ -46,7 +47,7 @@ def test_after_22_days_offline_21_arrive_once_and_in_order_and_one_is_told_as_ex
     ingest.stop()
     end = now()
     time = end - 22 * DAY
-    agent = Agent(tmp_path / "agent", Quiet(), lambda: time)
+    agent = Agent(tmp_path / "agent", Quiet(), lambda: time, lambda: Boot("b", time))
     process = Process(pid=1, command_line="work")
     count = PER_HOUR * STEP // HOUR
     while time < end:
@@ -60,7 +61,7 @@ def test_after_22_days_offline_21_arrive_once_and_in_order_and_one_is_told_as_ex
 
     made = 22 * 24 * PER_HOUR
     ingest.start()
-    agent = Agent(tmp_path / "agent", Quiet(), lambda: time)  # the host was restarted, too
+    agent = Agent(tmp_path / "agent", Quiet(), lambda: time, lambda: Boot("b", time))  # the host was restarted, too
     stats = agent.buffer.stats()
     assert stats.next - 1 == made
     assert stats.expired + stats.events == made
