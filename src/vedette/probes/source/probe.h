@@ -43,8 +43,10 @@ struct {
 
 /* Records are put together here, for their length is known last. Tracepoints may become preemptible, so a
  * second program on the same CPU must notice that the buffer is in use. */
+#define BLOCK 192 /* first bytes of an inode: most of what is asked of it */
 struct scratch {
 	__u32 busy, length;
+	char block[BLOCK];
 	char bytes[sizeof(struct exec_record) + DATA + PATH_BYTES];
 };
 struct {
@@ -114,39 +116,50 @@ static __always_inline void fill(struct header *h, __u16 kind, __u32 length, str
 	h->parent_start = parent->group_leader->start_boottime;
 }
 
-#define NANOSECONDS(inode, field) \
-	((__u64)BPF_CORE_READ(inode, field.tv_sec) * SECOND + BPF_CORE_READ(inode, field.tv_nsec))
+/*
+ * A field of a kernel object whose first `size` bytes were copied to `block`: one call of a helper for all of them
+ * instead of one each. Read where it is when it lies further on in this kernel; the verifier sees which.
+ */
+#define FIELD(block, size, object, type, field) \
+	(bpf_core_field_offset(type, field) + sizeof(((type *)0)->field) <= (size) ? \
+		 *(typeof(((type *)0)->field) *)((char *)(block) + bpf_core_field_offset(type, field)) : \
+		 BPF_CORE_READ((type *)(object), field))
+#define NANOSECONDS(time) ((__u64)(time).tv_sec * SECOND + (time).tv_nsec)
 
-static __always_inline void fill_inode(struct inode_facts *f, struct inode *inode)
+static __always_inline void fill_inode(struct scratch *s, struct inode_facts *f, struct inode *inode)
 {
 	struct inode___split *split = (void *)inode;
 	struct inode___hidden *hidden = (void *)inode;
 	struct inode___plain *plain = (void *)inode;
-	f->number = BPF_CORE_READ(inode, i_ino);
-	f->size = BPF_CORE_READ(inode, i_size);
-	f->device = BPF_CORE_READ(inode, i_sb, s_dev);
-	f->generation = BPF_CORE_READ(inode, i_generation);
-	f->mode = BPF_CORE_READ(inode, i_mode);
-	f->uid = BPF_CORE_READ(inode, i_uid.val);
-	f->gid = BPF_CORE_READ(inode, i_gid.val);
-	f->links = BPF_CORE_READ(inode, i_nlink);
+#define OF_INODE(type, field) FIELD(s->block, BLOCK, inode, type, field)
+	bpf_probe_read_kernel(s->block, BLOCK, inode);
+	struct super_block *device = OF_INODE(struct inode, i_sb);
+	f->number = OF_INODE(struct inode, i_ino);
+	f->size = OF_INODE(struct inode, i_size);
+	f->device = BPF_CORE_READ(device, s_dev);
+	f->generation = OF_INODE(struct inode, i_generation);
+	f->mode = OF_INODE(struct inode, i_mode);
+	f->uid = OF_INODE(struct inode, i_uid.val);
+	f->gid = OF_INODE(struct inode, i_gid.val);
+	f->links = OF_INODE(struct inode, i_nlink);
 	f->reserved[0] = f->reserved[1] = 0;
 	f->modified = f->changed = 0;
 	if (bpf_core_field_exists(split->i_mtime_sec)) {
-		f->modified = BPF_CORE_READ(split, i_mtime_sec) * SECOND + BPF_CORE_READ(split, i_mtime_nsec);
+		f->modified = OF_INODE(struct inode___split, i_mtime_sec) * SECOND +
+			      OF_INODE(struct inode___split, i_mtime_nsec);
 		/* The top bit says that the time was asked for (multigrain timestamps). */
-		f->changed = BPF_CORE_READ(split, i_ctime_sec) * SECOND +
-			     (BPF_CORE_READ(split, i_ctime_nsec) & 0x7fffffff);
+		f->changed = OF_INODE(struct inode___split, i_ctime_sec) * SECOND +
+			     (OF_INODE(struct inode___split, i_ctime_nsec) & 0x7fffffff);
 		return;
 	}
 	if (bpf_core_field_exists(plain->i_mtime))
-		f->modified = NANOSECONDS(plain, i_mtime);
+		f->modified = NANOSECONDS(OF_INODE(struct inode___plain, i_mtime));
 	else if (bpf_core_field_exists(hidden->__i_mtime))
-		f->modified = NANOSECONDS(hidden, __i_mtime);
+		f->modified = NANOSECONDS(OF_INODE(struct inode___hidden, __i_mtime));
 	if (bpf_core_field_exists(plain->i_ctime))
-		f->changed = NANOSECONDS(plain, i_ctime);
+		f->changed = NANOSECONDS(OF_INODE(struct inode___plain, i_ctime));
 	else if (bpf_core_field_exists(hidden->__i_ctime))
-		f->changed = NANOSECONDS(hidden, __i_ctime);
+		f->changed = NANOSECONDS(OF_INODE(struct inode___hidden, __i_ctime));
 }
 
 /*
@@ -162,18 +175,19 @@ __noinline int walk(struct scratch *s, __u64 from, __u64 on, __u32 at)
 	struct vfsmount *vfs = (void *)(unsigned long)on;
 	struct mount *mount = (void *)vfs - bpf_core_field_offset(struct mount, mnt);
 	struct dentry *root = BPF_CORE_READ(vfs, mnt_root);
+	char block[64] __attribute__((aligned(8)));
 	/* Kept in memory: the verifier then sees the same state in each round and need not follow every sum. */
 	s->length = 0;
 	barrier(); /* else the compiler enters the loop at its middle, which 6.1 refuses */
 
 	for (int i = 0; i < DEPTH; i++) {
 		__u32 length = s->length;
-		struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
 		if (dentry == root) {
-			struct mount *below = BPF_CORE_READ(mount, mnt_parent);
+			bpf_probe_read_kernel(block, sizeof(block), mount);
+			struct mount *below = FIELD(block, sizeof(block), mount, struct mount, mnt_parent);
 			if (below == mount || !below)
 				return length;
-			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+			dentry = FIELD(block, sizeof(block), mount, struct mount, mnt_mountpoint);
 			mount = below;
 			root = BPF_CORE_READ(mount, mnt.mnt_root);
 			continue;
@@ -181,7 +195,10 @@ __noinline int walk(struct scratch *s, __u64 from, __u64 on, __u32 at)
 		__u32 to = at + length;
 		if (length > PATH_BYTES - NAME || to > sizeof(s->bytes) - NAME)
 			break;
-		long n = bpf_probe_read_kernel_str(s->bytes + to, NAME, BPF_CORE_READ(dentry, d_name.name));
+		bpf_probe_read_kernel(block, sizeof(block), dentry);
+		struct dentry *parent = FIELD(block, sizeof(block), dentry, struct dentry, d_parent);
+		long n = bpf_probe_read_kernel_str(s->bytes + to, NAME,
+						   FIELD(block, sizeof(block), dentry, struct dentry, d_name.name));
 		if (n <= 0)
 			return length;
 		if (dentry == parent) /* in no folder: memfd */

@@ -40,7 +40,7 @@ static __always_inline int report_exec(struct task_struct *task, struct linux_bi
 	__u32 at = sizeof(*e), n;
 
 	fill(&e->header, EXEC, 0, task);
-	fill_inode(&e->inode, file->f_inode);
+	fill_inode(s, &e->inode, file->f_inode);
 	if (bprm->interp != bprm->filename)
 		e->header.flags |= INTERPRETED;
 	if (BPF_CORE_READ_BITFIELD_PROBED(bprm, secureexec))
@@ -126,7 +126,7 @@ __noinline int report_file(__u64 address, __u32 kind, __u32 flags)
 	struct file_record *e = (void *)s->bytes;
 	fill(&e->header, kind, 0, bpf_get_current_task_btf());
 	e->header.flags = flags;
-	fill_inode(&e->inode, BPF_CORE_READ(file, f_inode));
+	fill_inode(s, &e->inode, BPF_CORE_READ(file, f_inode));
 	int n = walk(s, (__u64)BPF_CORE_READ(file, f_path.dentry), (__u64)BPF_CORE_READ(file, f_path.mnt),
 		     sizeof(*e));
 	e->path_length = walked(&e->header, n, PATH_CUT);
@@ -169,7 +169,7 @@ static __always_inline void close_all(struct task_struct *task)
 	struct fdtable *table = files->fdt;
 	unsigned long open = 0;
 	bpf_probe_read_kernel(&open, sizeof(open), table->open_fds);
-	for (int fd = 0; fd < 64; fd++) {
+	for (int fd = 0; fd < 64 && open >> fd; fd++) {
 		if (!(open >> fd & 1))
 			continue;
 		struct file *file = file_of(task, fd);
