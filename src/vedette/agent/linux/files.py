@@ -10,6 +10,8 @@ from vedette.probes.records import Inode, joined_path, text, walked_path
 from vedette.schema.entities import ChangedFile, File, PreviousFile
 
 KEPT = 8192
+LONG = 256
+"""Bytes of a folder as a program wrote it beyond which it is not kept: few are longer, and memory is bounded."""
 _TYPES = {
     stat.S_IFREG: "regular",
     stat.S_IFLNK: "symlink",
@@ -19,6 +21,7 @@ _TYPES = {
     stat.S_IFSOCK: "socket",
     stat.S_IFDIR: "directory",
 }
+_NO_NAMES = (b"", b".", b"..")
 _RIGHTS = ((stat.S_ISUID, "setuid"), (stat.S_ISGID, "setgid"), (stat.S_ISVTX, "sticky"))
 
 
@@ -27,6 +30,7 @@ class Names:
 
     def __init__(self) -> None:
         self._folders: dict[bytes, str] = {}
+        self._joined: dict[tuple[bytes, bytes], str] = {}
 
     def of_folder(self, walk: bytes, *, cut: bool = False) -> str:
         """Give the path of a folder from its raw walk."""
@@ -48,10 +52,21 @@ class Names:
 
     def of_name(self, base: bytes, name: bytes) -> tuple[str, str]:
         """Give (folder, name) of a name seen from the folder with the raw walk `base`."""
-        if b"/" not in name and name not in (b"", b".", b".."):
-            return self.of_folder(base), text(name)
-        folder, _, leaf = text(joined_path(base, name)).rpartition("/")
-        return folder or "/", leaf
+        above, _, leaf = name.rpartition(b"/")
+        if leaf in _NO_NAMES:
+            folder, _, last = text(joined_path(base, name)).rpartition("/")
+            return folder or "/", last
+        if not above:
+            return self.of_folder(base), text(leaf)
+        key = (base, above)
+        known = self._joined.get(key)
+        if known is None:
+            known = text(joined_path(base, above))
+            if len(above) <= LONG:
+                if len(self._joined) >= KEPT:
+                    self._joined.clear()
+                self._joined[key] = known
+        return known, text(leaf)
 
 
 def full_path(folder: str, name: str) -> str:

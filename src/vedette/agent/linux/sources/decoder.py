@@ -49,6 +49,7 @@ class Decoder:
         accounts, clock = Accounts(logins=self._shared.logins), KernelTime()
         self._clock, self._hasher, self._lookups = clock, hasher, Lookups(hasher)
         self.malformed = 0
+        self._reached = 0
         model = Model(
             emit=emit,
             processes=Processes(host_id, boot_id(), clock),
@@ -111,13 +112,19 @@ class Decoder:
                 self.malformed += 1
             else:
                 handlers[record.kind](record)
+                self._reached = record.time
 
-    def tick(self) -> None:
-        """Do what is due: answers of the hasher, what waited long enough. After each round and when idle."""
+    def tick(self, *, behind: bool = False) -> None:
+        """Do what is due: answers of the hasher, what waited long enough. After each round and when idle.
+
+        `behind`: more records wait. What waits for a record that may be among them goes by the time of the last one
+        that was decoded: a program's start must not be told as that of a fork because we are slow.
+        """
         now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        reached = min(now, self._reached) if behind else now
         self._clock.refresh()
-        self._files.tick(now)
-        self._processes.tick(now)
+        self._files.tick(reached)
+        self._processes.tick(reached)
         self._dns.tick(now)
         self._lookups.submit()
         self._lookups.poll(now)

@@ -142,7 +142,7 @@ class KernelSource:
         if taken is not None:
             for chunk in (*taken.control, *taken.bulk):
                 decoder.decode(chunk)
-        decoder.tick()
+        decoder.tick(behind=drain.backlog() > 0)
 
     @property
     def mode(self) -> str:
