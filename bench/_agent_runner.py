@@ -9,6 +9,7 @@ what waits; `account` also counts the events about FOLDER one by one. The first 
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
 import tempfile
@@ -33,6 +34,8 @@ from vedette.schema.policies import Settings
 from vedette.wire.layout import tag_of
 
 FACTS = Facts()
+NICENESS = -4
+"""As in the agent's systemd unit, and as auditd sets it by itself (priority_boost)."""
 
 
 class Keeper:
@@ -99,6 +102,7 @@ class Probes:
 
 def main() -> None:
     """Run the source, answer questions."""
+    os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
     folder, account = sys.argv[1], "account" in sys.argv[2:]
     stop, foreign, probes = threading.Event(), ForeignHashing(folder), Probes()
     source = KernelSource("0" * 32, Settings())

@@ -23,7 +23,7 @@ MAKERS = 2
 EVENTS, RECORDS = 2, 3
 """Of a file: made, deleted; made, closed, deleted."""
 SECONDS = 5
-FLAT_OUT = 400_000
+FLAT_OUT = 300_000
 """Files of the last storm."""
 PROGRAMS, CONNECTIONS, ATTACHES = 1000, 3000, 1000
 
@@ -48,6 +48,8 @@ class Outcome(NamedTuple):
     account: Counter[str]
     drops: Counter[str]
     fullest: float
+    peak: float
+    """MiB of RSS at most."""
 
     @property
     def lost_files(self) -> int:
@@ -87,7 +89,8 @@ def main() -> None:
         mark.chmod(0o755)
         for asked in STORMS:
             with BareAgent(folder, account=True) as agent:
-                _print(asked, _run(asked, agent, storm, mark))
+                outcome = _run(asked, agent, storm, mark)
+            _print(asked, outcome)
 
 
 def _run(asked: Storm, agent: BareAgent, storm: Path, mark: Path) -> Outcome:
@@ -109,6 +112,7 @@ def _run(asked: Storm, agent: BareAgent, storm: Path, mark: Path) -> Outcome:
         account=account - own,
         drops=Counter(after["drops"]) - Counter(before["drops"]),
         fullest=after["status"]["fullest_ring"],
+        peak=after["peak_mib"],
     )
 
 
@@ -129,8 +133,9 @@ def _print(asked: Storm, outcome: Outcome) -> None:
     others = outcome.lost_others()
     name = f"{asked.rate} file events/s" if asked.rate else "a storm without a pace"
     drops, done = dict(outcome.drops), EVENTS * outcome.files
+    slow = "the host could not offer more: " if outcome.offered < 0.95 * asked.rate else ""
     how = (
-        f"{done} done at {outcome.offered:.0f}/s for {done / outcome.offered:.1f} s; "
+        f"{slow}{done} done at {outcome.offered:.0f}/s for {done / outcome.offered:.1f} s; "
         f"drop counters: {drops or 'none'}; fullest ring since start {outcome.fullest:.0%}"
     )
     lost = outcome.lost_files / EVENTS / outcome.files * 100
@@ -151,6 +156,8 @@ def _print(asked: Storm, outcome: Outcome) -> None:
         f"told: {dict(outcome.account)}"
     )
     show(Number(f"file records neither told nor counted, {name}", unaccounted, "records", 0), how)
+    if not asked.rate:
+        show(Number(f"agent RSS, peak, {name}", outcome.peak, "MiB", 200), "kernel source and buffer, without scanner")
 
 
 def _total(numbers: Iterable[int]) -> float:

@@ -22,7 +22,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.nice(NICENESS)
+    os.nice(max(0, NICENESS - os.getpriority(os.PRIO_PROCESS, 0)))
     compiled = compile_set(decode(sys.stdin.buffer.read()), now=now())
     sys.stdout.buffer.write(msgspec.msgpack.encode(compiled))
 

@@ -52,7 +52,7 @@ def main() -> None:
 
 def give_up_rights() -> None:
     """Become nobody, with little room and low priority: hostile files are parsed here."""
-    os.nice(NICENESS)
+    os.nice(max(0, NICENESS - os.getpriority(os.PRIO_PROCESS, 0)))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))
