@@ -78,7 +78,7 @@ def test_after_22_days_offline_21_arrive_once_and_in_order_and_one_is_told_as_ex
 
     def received() -> Any:
         with ingest.state.read() as db:
-            lines = ledger.streams(db, EVERYTHING, agent=agent._identity.agent)
+            lines = ledger.streams(db, EVERYTHING, [agent._identity.agent])
         return [line for line in lines if line.received == stats.events]
 
     (line,) = eventually(received)

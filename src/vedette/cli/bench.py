@@ -14,6 +14,7 @@ import click
 from vedette.cli.bench_report import line_of_progress, report_of, show
 from vedette.cli.client import Client
 from vedette.cli.connection import connected
+from vedette.cli.ledger import ledgers
 from vedette.cli.printing import json_line
 from vedette.runtime.clock import SECOND, now
 from vedette.runtime.errors import VedetteError
@@ -167,7 +168,7 @@ def _settled(client: Client, sending: "Fleet", stop: threading.Event) -> dict[st
     deadline = time.monotonic() + SETTLE_SECONDS
     names = ("sent", "received", "stored", "in_flight", "missing", "dead_lettered", "duplicates")
     while True:
-        streams = [one for host in client.get("/ledger")["hosts"] for one in host["streams"] if one["epoch"] in epochs]
+        streams = [one for host in ledgers(client) for one in host["streams"] if one["epoch"] in epochs]
         balance = {name: sum(int(one[name]) for one in streams) for name in names}
         done = balance["stored"] + balance["dead_lettered"] >= acknowledged
         if done or time.monotonic() > deadline or stop.wait(1.0):

@@ -1,12 +1,13 @@
 """`vedette doctor`: what is well and what is not, from this command's configuration to the hosts."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import click
 
 from vedette.cli.client import Client, config_files
 from vedette.cli.connection import connected
+from vedette.cli.ledger import ledgers
 from vedette.cli.printing import json_lines, size, span
 from vedette.runtime.clock import HOUR, MINUTE, now
 from vedette.runtime.errors import VedetteError
@@ -93,9 +94,8 @@ def _hosts(client: Client) -> tuple[bool, str]:
 
 
 def _ledger(client: Client) -> tuple[bool, str]:
-    report: dict[str, Any] = client.get("/ledger")
     problems = []
-    for host in report["hosts"]:
+    for host in ledgers(client):
         balance = host["balance"]
         if balance["dead_lettered"]:
             problems.append(f"{host['hostname']}: {balance['dead_lettered']:,} dead letters")
@@ -106,4 +106,7 @@ def _ledger(client: Client) -> tuple[bool, str]:
         waited = now() - (balance["spool_oldest"] or now())
         if waited > 10 * MINUTE:
             problems.append(f"{host['hostname']}: {balance['spooled']:,} events wait since {span(waited)}")
+    differences = len(client.get("/ledger/check")["differences"])
+    if differences:
+        problems.append(f"the store does not hold what the ledger says in {differences} places: vedette ledger --check")
     return not problems, "; ".join(problems) or "nothing lost, nothing waits"

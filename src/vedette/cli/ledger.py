@@ -12,14 +12,16 @@ from vedette.runtime.clock import now
 
 _COUNTS = {
     "sent": "SENT", "received": "RECEIVED", "stored": "STORED", "in_flight": "IN FLIGHT", "missing": "MISSING",
-    "duplicates": "DUPLICATES", "dead_lettered": "DEAD LETTER", "expired": "EXPIRED",
+    "duplicates": "DUPLICATES", "dead_lettered": "DEAD LETTER", "expired": "EXPIRED", "removed": "REMOVED",
 }  # fmt: skip
 
 
 @click.command("ledger")
 @click.argument("host", default="")
+@click.option("--days", is_flag=True, help="Day by day (UTC, by receipt) instead of in total.")
+@click.option("--check", is_flag=True, help="Where ledger and store do not agree; exit 1 if there is such a place.")
 @connected
-def ledger(client: Client, host: str, *, as_json: bool) -> None:
+def ledger(client: Client, host: str, *, as_json: bool, days: bool, check: bool) -> None:
     """Show for each host what its agent sent and what became of it. HOST is a host's id or name.
 
     \b
@@ -28,11 +30,17 @@ def ledger(client: Client, host: str, *, as_json: bool) -> None:
     STORED       can be hunted; RECEIVED = STORED + IN FLIGHT + DEAD LETTER
     DUPLICATES   sent again by the agent and dropped here
     LOST         dropped in the agent before they had a number, by type
+    REMOVED      stored, and gone since because retention has no room for their day
 
     With --json one line for each stream (an agent's buffer), with the gaps in its numbers.
     """  # noqa: D301 - click wants the backspace itself
-    report = client.get("/ledger")
-    found = [one for one in report["hosts"] if not host or host in (one["host"], one["hostname"])]
+    if check:
+        _check(client.get("/ledger/check"), as_json=as_json)
+        return
+    found = list(ledgers(client, host))
+    if days:
+        _show_days(client, found, as_json=as_json)
+        return
     if as_json:
         json_lines(_streams(found))
         return
@@ -45,8 +53,67 @@ def ledger(client: Client, host: str, *, as_json: bool) -> None:
         table(headings, rows)
     if host:
         _show_gaps(found)
-    elif report["refusals"]:
-        table({"reason": "REFUSED BECAUSE", "count": "TIMES", "agent": "AGENT"}, report["refusals"])
+    elif refusals := client.get("/ledger", limit=1)["refusals"]:
+        table({"reason": "REFUSED BECAUSE", "count": "TIMES", "agent": "AGENT"}, refusals)
+
+
+def ledgers(client: Client, host: str = "") -> Iterator[dict[str, Any]]:
+    """Give the ledger of every host, or of those with an id or name, page by page."""
+    cursor: str | None = ""
+    while cursor is not None:
+        page: dict[str, Any] = client.get("/ledger", host=host, cursor=cursor)
+        yield from page["hosts"]
+        cursor = page["cursor"]
+
+
+def _show_days(client: Client, found: list[dict[str, Any]], *, as_json: bool) -> None:
+    for one in found:
+        lines = client.pages(f"/ledger/{one['host']}/days", limit=1000)
+        if as_json:
+            json_lines({"host": one["host"], "hostname": one["hostname"]} | line for line in lines)
+            continue
+        click.secho(one["hostname"] or one["host"], bold=True)
+        rows = [
+            line
+            | {name: f"{line[name]:,}" for name in _OF_DAY}
+            | {name: _by_type(line[name]) for name in _BY_TYPE}
+            | {"gaps": ", ".join(f"{gap['first']}-{gap['last']}" for gap in line["gaps"])}
+            for line in lines
+        ]
+        table({"day": "DAY", **_OF_DAY, **_BY_TYPE, "gaps": "MISSING NUMBERS"}, rows)
+
+
+def _check(found: dict[str, Any], *, as_json: bool) -> None:
+    """Show where ledger and store differ; exit 1 if they do."""
+    if as_json:
+        json_lines([found])
+    else:
+        rows = [
+            one
+            | {"hostname": one["hostname"] or one["host"], "checked": when(one["checked"])}
+            | {"places": ", ".join(f"{first}-{last}" for first, last in one["places"])}
+            for one in found["differences"]
+        ]
+        if rows:
+            table(_DIFFERENCE, rows)
+        since = f", the longest ago at {when(found['oldest'])}" if found["oldest"] else ""
+        click.echo(
+            f"{len(rows) or 'no'} differences between ledger and store; compared {found['checked']:,} days of streams"
+            f"{since}; {found['waiting']:,} wait, retention removed {found['removed']:,}"
+        )
+    if found["differences"]:
+        raise click.exceptions.Exit(1)
+
+
+_BY_TYPE = {"aged": "TOO OLD", "overflowed": "NO ROOM", "throttled": "THROTTLED", "lost": "LOST"}
+_OF_DAY = {
+    "sent": "SENT", "received": "RECEIVED", "stored": "STORED", "missing": "MISSING", "duplicates": "DUPLICATES",
+    "dead_lettered": "DEAD LETTER", "expired": "EXPIRED",
+}  # fmt: skip
+_DIFFERENCE = {
+    "hostname": "HOST", "epoch": "STREAM", "day": "DAY", "stored": "LEDGER", "held": "STORE", "missing": "MISSING",
+    "doubled": "DOUBLED", "extra": "EXTRA", "checked": "LOOKED AT", "places": "MISSING NUMBERS",
+}  # fmt: skip
 
 
 def _streams(found: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -3,7 +3,7 @@
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import clickhouse_connect
@@ -26,6 +26,25 @@ class EventStoreError(StoreError):
     def __init__(self, problem: str, *, code: int = 0) -> None:
         self.code = code
         super().__init__(problem)
+
+
+class Held(NamedTuple):
+    """What the store has of one stream: rows, and different sequence numbers."""
+
+    host: str
+    epoch: str
+    rows: int
+    numbers: int
+
+
+class Numbers(NamedTuple):
+    """Sequence numbers of one stream, both ends included."""
+
+    tenant: str
+    host: str
+    epoch: str
+    first: int
+    last: int
 
 
 class EventStore:
@@ -78,6 +97,16 @@ class EventStore:
         """Rows and bytes of each tenant and day, oldest first."""
         return [Parts(*row) for row in self.query(PARTS, {"table": table})]
 
+    def held(self, tenant: str, hosts: Sequence[str], *, since: int, until: int) -> list[Held]:
+        """Count rows and different sequence numbers of each stream of some hosts, by event time [since, until)."""
+        bound = {"tenant": tenant, "hosts": list(hosts), "since": since, "until": until}
+        return [Held(*row) for row in self.query(_HELD, bound, _COMPARING)]
+
+    def runs(self, numbers: Numbers, *, since: int, until: int) -> list[tuple[int, int]]:
+        """Give the runs of these sequence numbers that are stored, ascending, at most 10,000."""
+        rows = self.query(_RUNS, numbers._asdict() | {"since": since, "until": until}, _COMPARING)
+        return [(int(low), int(high)) for low, high in rows]
+
     def drop_day(self, tenant: str, day: str) -> None:
         """Remove a day (2026-11-24) of a tenant; nothing happens when there is none."""
         partition = f"({_text(tenant)}, {_text(day)})"
@@ -106,6 +135,26 @@ class EventStore:
                 )
             return self._made
 
+
+_COMPARING = {"max_execution_time": 60, "max_memory_usage": 1_000_000_000}
+
+_TIME = """`event.time` >= fromUnixTimestamp64Micro({since:Int64}, 'UTC')
+    AND `event.time` < fromUnixTimestamp64Micro({until:Int64}, 'UTC')"""
+
+_HELD = f"""
+SELECT `host.id`, `event.epoch`, count(), groupBitmap(toUInt64(`event.sequence`)) FROM event
+WHERE tenant = {{tenant:String}} AND `host.id` IN {{hosts:Array(String)}} AND {_TIME}
+GROUP BY `host.id`, `event.epoch`
+"""  # noqa: S608 - the text is a constant
+
+_RUNS = f"""
+SELECT min(number), max(number) FROM (
+    SELECT number, number - row_number() OVER (ORDER BY number) AS run FROM (
+        SELECT DISTINCT `event.sequence` AS number FROM event
+        WHERE tenant = {{tenant:String}} AND `host.id` = {{host:String}} AND `event.epoch` = {{epoch:String}}
+            AND {_TIME} AND `event.sequence` BETWEEN {{first:Int64}} AND {{last:Int64}}))
+GROUP BY run ORDER BY 1 LIMIT 10000
+"""  # noqa: S608 - the text is a constant
 
 _INSERTING = {
     # Events may be 21 days late, so a segment may touch many days of many tenants.

@@ -52,7 +52,7 @@ def test_a_batch_sent_again_gets_its_receipt_and_is_counted(node: Any, enrol: En
 
     def line() -> Any:
         with node.state.read() as db:
-            return ledger.streams(db, ADMINISTRATOR, agent=agent.id)
+            return ledger.streams(db, ADMINISTRATOR, [agent.id])
 
     (stream,) = wait_for(line, lambda lines: lines and lines[0].received == 20)
     assert (stream.duplicates, stream.sent_last, stream.ranges) == (10, 20, [(1, 20)])
@@ -65,7 +65,7 @@ def test_the_ledger_holds_what_the_header_said(node: Any, enrol: Enrol, wait_for
 
     def line() -> Any:
         with node.state.read() as db:
-            return ledger.streams(db, ADMINISTRATOR, agent=agent.id)
+            return ledger.streams(db, ADMINISTRATOR, [agent.id])
 
     (stream,) = wait_for(line, lambda lines: lines and lines[0].received == 10)
     assert (stream.drops, stream.throttled, stream.expired, stream.spool_events) == (
@@ -87,7 +87,7 @@ def test_a_sign_of_life_is_acknowledged_and_not_spooled(node: Any, enrol: Enrol,
 
     def line() -> Any:
         with node.state.read() as db:
-            return ledger.streams(db, ADMINISTRATOR, agent=agent.id)
+            return ledger.streams(db, ADMINISTRATOR, [agent.id])
 
     (stream,) = wait_for(line, len)
     assert (stream.sent_last, stream.received) == (7, 0)

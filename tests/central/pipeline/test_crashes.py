@@ -104,7 +104,7 @@ def test_every_event_is_stored_and_counted_once(
     assert found == [(whole, whole, whole)]
     with node.state.read() as db:
         scope = Scope(tenants=frozenset({"default"}), rights=RIGHTS[Role.ADMINISTRATOR])
-        (stream,) = ledger.streams(db, scope, agent=agent)
+        (stream,) = ledger.streams(db, scope, [agent])
     assert (stream.stored, stream.dead_letter) == (whole, 0)
     assert len(list(node.layout.dead_letter.glob("*-000.seg"))) == SEGMENTS
     processes.stop()

@@ -16,7 +16,7 @@ from vedette.store.events import EventStoreError
 from vedette.store.segment import Record, pack_head
 from vedette.store.state.ledger import StreamCount
 
-AGENT = "a" * 32
+AGENT, RECEIVED = "a" * 32, 1_790_000_000_000_000
 Make = Callable[..., Record]
 Step = Callable[[int], None]
 
@@ -146,7 +146,7 @@ def test_a_segment_that_cannot_be_prepared_is_set_aside_and_counted(
     node.seal(1, make_record(1, 3))
     node.run(until=1)
     assert tried == [1] * module.PREPARE_TRIES
-    assert node.settled[1] == (StreamCount(agent=AGENT, epoch="e" * 16, dead_letter=3),)
+    assert node.settled[1] == (StreamCount(agent=AGENT, epoch="e" * 16, dead_letter=3, received=RECEIVED),)
     assert node.dead() == ["000000000001.json", "000000000001.seg"]
 
 

@@ -38,7 +38,7 @@ def test_each_segment_counts_once_in_any_order(state: State, calls: list[tuple[i
             assert ledger.settle_segment(db, number, counts) is first
             if first:
                 expected[number] = counts
-        lines = {line.epoch: line for line in ledger.streams(db, UNIDENTIFIED)}
+        lines = {line.epoch: line for line in ledger.streams(db, UNIDENTIFIED, ["a"])}
         every = [count for counts in expected.values() for count in counts]
         assert set(lines) == {count.epoch for count in every}
         for field in ("stored", "dead_letter", "unknown_fields", "clock_corrected"):
@@ -54,7 +54,7 @@ def test_ingest_values_are_absolute_and_leave_the_segments_alone(state: State) -
         for _ in range(2):
             ledger.record_streams(db, [RECEIVED], now=5)
         ledger.record_streams(db, [], now=5)
-        line = ledger.streams(db, UNIDENTIFIED)[0]
+        line = ledger.streams(db, UNIDENTIFIED, ["a"])[0]
     assert (line.received, line.duplicates, line.expired, line.stored) == (5, 2, 1, 4)
     assert line.ranges == [(0, 3), (6, 6)]
     assert (line.first_seen, line.updated, line.sent_last) == (5, 5, 99)
@@ -67,11 +67,11 @@ def test_what_ingest_has_not_seen_since_its_start_stays(state: State) -> None:
         ledger.record_streams(db, [untold], now=4)
         ledger.record_streams(db, [told], now=5)
         ledger.record_streams(db, [untold], now=6)
-        line = ledger.streams(db, UNIDENTIFIED)[0]
+        line = ledger.streams(db, UNIDENTIFIED, ["a"])[0]
         assert (line.received, line.duplicates, line.sent_last, line.expired) == (10, 3, 99, 1)
         assert (line.drops, line.spool_events, line.spool_oldest) == ({"file_change": 7}, 3, 2)
         ledger.record_streams(db, [msgspec.structs.replace(untold, spool_events=0)], now=7)
-        assert ledger.streams(db, UNIDENTIFIED)[0].spool_oldest is None
+        assert ledger.streams(db, UNIDENTIFIED, ["a"])[0].spool_oldest is None
 
 
 def test_forgotten_segments_are_those_below(state: State) -> None:

@@ -3,23 +3,29 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import groupby
+from typing import Annotated
 
 import msgspec
+from fastapi import Query
 
+from vedette.central.api.bodies import Page, from_cursor, to_cursor
 from vedette.central.api.routes import Routes
 from vedette.central.api.work import InWork
 from vedette.runtime.errors import NotFoundError
 from vedette.schema.access import Right
-from vedette.store.state import ledger, refusals
+from vedette.store.state import ledger, ledger_check, ledger_days, refusals
 from vedette.store.state.ledger import Stream
+from vedette.store.state.ledger_check import Difference
+from vedette.store.state.ledger_days import Arrived
 from vedette.store.state.refusals import Refusal
 
 routes = Routes("ledger")
 
 _MOST_GAPS = 100
+_MOST_DIFFERENCES = 1_000
 _ADDED = (
     "sent", "received", "stored", "dead_lettered", "in_flight", "missing", "duplicates", "refused", "expired",
-    "unknown_fields", "clock_corrected", "gaps_total",
+    "unknown_fields", "clock_corrected", "removed", "gaps_total",
 )  # fmt: skip
 
 
@@ -36,8 +42,9 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
     `sent` = `received` + `missing`; `received` = `stored` + `dead_lettered` + `in_flight`. `missing` are
     numbers that the agent has given and the Central Node does not have: still in the agent's buffer
     (`spooled`), or gone from it (`expired`: by type `aged`, too old, and `overflowed`, no room). `lost`: dropped
-    in the agent before they had a number, by type; `throttled`: held back by the agent on purpose. `gaps`: where
-    the missing numbers are, oldest first, at most 100 of `gaps_total`; for all streams together only their number.
+    in the agent before they had a number, by type; `throttled`: held back by the agent on purpose. `removed`:
+    stored, and gone since by retention. `gaps`: where the missing numbers are, oldest first, at most 100 of
+    `gaps_total`; for all streams together only their number.
     """
 
     epoch: str
@@ -60,6 +67,7 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
     lost: dict[str, int]
     unknown_fields: int
     clock_corrected: int
+    removed: int
     gaps_total: int
     gaps: list[Gap]
 
@@ -76,30 +84,126 @@ class HostLedger(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LedgerReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The ledger of all hosts, and what ingest refused by reason."""
+    """The ledger of hosts, and what ingest refused by reason. `cursor` asks for more hosts; null = no more."""
 
     hosts: list[HostLedger]
     refusals: list[Refusal]
+    cursor: str | None = None
+
+
+class LedgerDay(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one stream's events on one day (UTC, by receipt; 2026-11-24).
+
+    `sent`: numbers that the agent gave on that day; `missing`: those of them that have not arrived to this
+    moment, and `gaps` where they are, at most 100. `received`, `stored`, `dead_lettered` and the others count what
+    happened on that day, whenever the events were numbered.
+    """
+
+    epoch: str
+    day: str
+    sent: int
+    received: int
+    stored: int
+    dead_lettered: int
+    missing: int
+    duplicates: int
+    refused: int
+    expired: int
+    aged: dict[str, int]
+    overflowed: dict[str, int]
+    throttled: dict[str, int]
+    lost: dict[str, int]
+    gaps: list[Gap]
+
+
+class LedgerCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """The ledger against what the store holds, by stream and day of the events; the upkeep goes on with it.
+
+    `checked` and `waiting`: days of streams that were and were not looked at; `removed`: those that retention
+    took. `oldest`: the oldest of the looks. `differences`: at most 1,000, newest day first.
+    """
+
+    checked: int
+    waiting: int
+    removed: int
+    oldest: int | None
+    differences: list[Difference]
 
 
 @routes.get("/ledger", needs=Right.LEDGER_READ, answers=LedgerReport)
-def ledger_of_all(work: InWork) -> LedgerReport:
-    """Give the ledger of every host that has sent anything, by host name."""
+def ledger_of_all(
+    work: InWork,
+    host: Annotated[str, Query(max_length=255)] = "",
+    limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
+    cursor: Annotated[str, Query(max_length=1000)] = "",
+) -> LedgerReport:
+    """Give the ledger of every host that has sent anything, by host name; `host`: of this id or name only."""
+    place = from_cursor(cursor, str, str) if cursor else ("", "")
     with work.read() as db:
-        lines = ledger.streams(db, work.scope)
+        agents = ledger.agents_of(db, work.scope, host=host, after=(place[0], place[1]), limit=limit + 1)
+        lines = ledger.streams(db, work.scope, agents[:limit])
         refused = refusals.totals(db, work.scope)
     by_host = groupby(lines, key=lambda line: line.agent)
-    return LedgerReport(hosts=[of_host(list(streams)) for _, streams in by_host], refusals=refused)
+    found = [of_host(list(streams)) for _, streams in by_host]
+    more = to_cursor(found[-1].hostname, found[-1].host) if len(agents) > limit else None
+    return LedgerReport(hosts=found, refusals=refused, cursor=more)
+
+
+@routes.get("/ledger/check", needs=Right.LEDGER_READ, answers=LedgerCheck)
+def checked_ledger(work: InWork) -> LedgerCheck:
+    """Tell where the ledger and the store do not agree, and how far they were compared."""
+    with work.read() as db:
+        progress = ledger_check.progress(db, work.scope)
+        found = ledger_check.differences(db, work.scope, limit=_MOST_DIFFERENCES)
+    return LedgerCheck(differences=found, **msgspec.structs.asdict(progress))
 
 
 @routes.get("/ledger/{host}", needs=Right.LEDGER_READ, answers=HostLedger)
 def ledger_of_host(work: InWork, host: str) -> HostLedger:
     """Give the ledger of one host."""
     with work.read() as db:
-        lines = ledger.streams(db, work.scope, agent=host)
+        lines = ledger.streams(db, work.scope, [host])
     if not lines:
         raise NotFoundError(f"there is no host {host}, or it has sent nothing yet")
     return of_host(lines)
+
+
+@routes.get("/ledger/{host}/days", needs=Right.LEDGER_READ, answers=Page[LedgerDay])
+def ledger_days_of_host(
+    work: InWork,
+    host: str,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: Annotated[str, Query(max_length=1000)] = "",
+) -> Page[LedgerDay]:
+    """Give one host's ledger day by day, newest first."""
+    before = from_cursor(cursor, str, str) if cursor else ("9", "")
+    with work.read() as db:
+        found = ledger_days.arrived(db, work.scope, host, before=(before[0], before[1]), limit=limit + 1)
+        streams = {line.epoch: line for line in ledger.streams(db, work.scope, [host])}
+    more = to_cursor(found[limit - 1].day, found[limit - 1].epoch) if len(found) > limit else None
+    return Page(items=[_day(one, streams.get(one.epoch)) for one in found[:limit]], cursor=more)
+
+
+def _day(one: Arrived, stream: Stream | None) -> LedgerDay:
+    gaps = [] if stream is None else _cut(gaps_of(stream), one.sent_from + 1, one.sent_to)
+    same = {name: getattr(one, name) for name in ("epoch", "day", "received", "stored", "duplicates", "refused")}
+    return LedgerDay(
+        **same,
+        sent=one.sent_to - one.sent_from,
+        dead_lettered=one.dead_letter,
+        missing=sum(gap.last - gap.first + 1 for gap in gaps),
+        expired=one.expired,
+        aged=one.aged,
+        overflowed=one.overflowed,
+        throttled=one.throttled,
+        lost=one.drops,
+        gaps=gaps[:_MOST_GAPS],
+    )
+
+
+def _cut(gaps: Sequence[Gap], first: int, last: int) -> list[Gap]:
+    cut = (Gap(first=max(gap.first, first), last=min(gap.last, last)) for gap in gaps)
+    return [gap for gap in cut if gap.first <= gap.last]
 
 
 def of_host(streams: Sequence[Stream]) -> HostLedger:
@@ -141,6 +245,7 @@ def balance(stream: Stream) -> Balance:
         lost=stream.drops,
         unknown_fields=stream.unknown_fields,
         clock_corrected=stream.clock_corrected,
+        removed=stream.removed,
         gaps_total=len(gaps),
         gaps=gaps[:_MOST_GAPS],
     )

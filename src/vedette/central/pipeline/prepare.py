@@ -9,9 +9,12 @@ import numpy as np
 
 from vedette.central.pipeline.clock_rule import correct_times
 from vedette.central.pipeline.dead_letter import DeadLetter
+from vedette.runtime.clock import DAY
 from vedette.runtime.errors import WireError
+from vedette.store.retention import day_of
 from vedette.store.segment import Record
 from vedette.store.state.ledger import StreamCount
+from vedette.store.state.ledger_days import DayCount
 from vedette.wire.batch import RawBatch, decode
 from vedette.wire.merge import KNOWN_TYPES, Arrival, Batch, merge
 from vedette.wire.values import Indices
@@ -57,7 +60,10 @@ def dead_counts(records: Sequence[Record]) -> tuple[StreamCount, ...]:
     events: Counter[_Stream] = Counter()
     for record in records:
         events[_Stream(record.agent, record.epoch)] += record.count
-    return tuple(StreamCount(agent=s.agent, epoch=s.epoch, dead_letter=count) for s, count in events.items())
+    received = max((record.received for record in records), default=0)
+    return tuple(
+        StreamCount(agent=s.agent, epoch=s.epoch, dead_letter=count, received=received) for s, count in events.items()
+    )
 
 
 def _decode(record: Record, tenant: str | None) -> RawBatch | str:
@@ -89,6 +95,8 @@ def _counts(
         for place, of_arrivals in enumerate((stored, extras, moved)):
             total[place] += of_arrivals[number]
     nothing = [0, 0, 0]
+    times = [arrival.received for arrival in arrivals] + [letter.record.received for letter in letters]
+    days = _days(batch, [_Stream(arrival.host, arrival.epoch) for arrival in arrivals])
     for letter in letters:
         dead[_Stream(letter.record.agent, letter.record.epoch)] += letter.events
     return tuple(
@@ -99,6 +107,34 @@ def _counts(
             unknown_fields=totals.get(stream, nothing)[1],
             clock_corrected=totals.get(stream, nothing)[2],
             dead_letter=dead[stream],
+            received=max(times),
+            days=tuple(days.get(stream, ())),
         )
         for stream in dict.fromkeys([*totals, *dead])
     )
+
+
+def _days(batch: Batch, streams: Sequence[_Stream]) -> dict[_Stream, list[DayCount]]:
+    """Count the rows of each stream by the day of the event, with their lowest and highest number."""
+    if not batch.rows:
+        return {}
+    order = {stream: number for number, stream in enumerate(dict.fromkeys(streams))}
+    days = batch.numbers["event.time"] // DAY
+    first_day = int(days.min())
+    width = int(days.max()) - first_day + 1
+    of_arrival = np.array([order[stream] for stream in streams], np.int64)
+    groups = of_arrival[batch.arrival] * width + (days - first_day)
+    by_group = np.argsort(groups, kind="stable")
+    starts = np.flatnonzero(np.diff(groups[by_group], prepend=-1))
+    numbers = batch.numbers["event.sequence"][by_group]
+    lows, highs = np.minimum.reduceat(numbers, starts), np.maximum.reduceat(numbers, starts)
+    sizes = np.diff(starts, append=batch.rows)
+    found: dict[_Stream, list[DayCount]] = {}
+    known = list(order)
+    for group, size, low, high in zip(
+        groups[by_group][starts].tolist(), sizes.tolist(), lows.tolist(), highs.tolist(), strict=True
+    ):
+        stream, day = divmod(group, width)
+        count = DayCount(day=day_of((first_day + day) * DAY), stored=size, first=low, last=high)
+        found.setdefault(known[stream], []).append(count)
+    return found

@@ -235,4 +235,9 @@ def _read(path: Path) -> tuple[list[Record], str]:
 
 
 def _all_dead(count: StreamCount) -> StreamCount:
-    return StreamCount(agent=count.agent, epoch=count.epoch, dead_letter=count.stored + count.dead_letter)
+    return StreamCount(
+        agent=count.agent,
+        epoch=count.epoch,
+        dead_letter=count.stored + count.dead_letter,
+        received=count.received,
+    )

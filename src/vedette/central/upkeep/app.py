@@ -10,6 +10,7 @@ from vedette.central.exclusive import exclusively
 from vedette.central.layout import Layout
 from vedette.central.settings import load, retention_policy, state_url
 from vedette.central.store_link import StoreLink
+from vedette.central.upkeep.ledger_check import LedgerCheck
 from vedette.central.upkeep.reserve import Reserve
 from vedette.central.upkeep.retention import Retention
 from vedette.runtime.clock import now
@@ -40,7 +41,11 @@ def run(data: Path) -> None:
         policy=retention_policy(chosen),
         clock=now,
     )
-    chores: dict[str, Callable[[], None]] = {"retention": lambda: _alone(layout.upkeep_lock, retention.run)}
+    check = LedgerCheck(store.do, state, clock=now)
+    chores: dict[str, Callable[[], None]] = {
+        "retention": lambda: _alone(layout.upkeep_lock, retention.run),
+        "ledger check": check.run,
+    }
     write_atomic(layout.ready("upkeep"), b"0\n")
     try:
         while True:

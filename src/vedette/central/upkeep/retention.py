@@ -9,7 +9,7 @@ from vedette.runtime.clock import Clock
 from vedette.runtime.errors import StoreError
 from vedette.store.events import EventStore, EventStoreError
 from vedette.store.retention import Drop, Policy, day_of, due
-from vedette.store.state import State, audit, retention
+from vedette.store.state import State, audit, ledger_days, retention
 
 NOT_ENOUGH_SPACE = 243
 """ClickHouse's number."""
@@ -60,6 +60,7 @@ class Retention:
             if number is None:
                 number = retention.begin_removal(db, drop, now=now)
             if retention.end_removal(db, number, now=now):
+                ledger_days.note_removed(db, drop.tenant, drop.day)
                 audit.append(db, self._key, _entry(drop), now=now)
 
     def _drop(self, drop: Drop) -> None:

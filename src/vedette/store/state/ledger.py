@@ -5,18 +5,20 @@ once a segment whatever happens). The two write different columns of the same ro
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 from sqlalchemy import BigInteger, Connection, Text, bindparam, text
 
 from vedette.schema.access import Right, Scope
+from vedette.store.retention import day_of
+from vedette.store.state import ledger_days
+from vedette.store.state.ledger_days import COUNTERS, DayCount, Sums
 from vedette.store.state.rows import any_of, to_json, to_structs
 from vedette.store.state.scoping import tenants
 
 Ranges = list[tuple[int, int]]
 """Sequence numbers, both ends included, ascending, not touching."""
-COUNTERS = ("drops", "throttled", "aged", "overflowed")
-"""Columns of the ledger that count by event type."""
 
 
 class StreamReceived(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +57,10 @@ class StreamCount(msgspec.Struct, frozen=True, kw_only=True):
     dead_letter: int = 0
     unknown_fields: int = 0
     clock_corrected: int = 0
+    received: int = 0
+    """When (one of) its batches came, microseconds UTC."""
+    days: tuple[DayCount, ...] = ()
+    """The stored ones by the day of the event."""
 
 
 class Stream(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +90,8 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     dead_letter: int
     unknown_fields: int
     clock_corrected: int
+    removed: int
+    """Stored and then removed by retention."""
 
 
 RECORD = text("""
@@ -118,6 +126,9 @@ def record_streams(db: Connection, streams: Sequence[StreamReceived], *, now: in
     """Write what ingest has of each stream. Values are absolute: writing them again changes nothing."""
     if not streams:
         return
+    before = _sums(db, streams)
+    changes = {key: (old, _told(stream, old)) for stream in streams for key, old in [_known(stream, before)]}
+    ledger_days.add_arrived(db, day_of(now), changes)
     db.execute(
         RECORD,
         [
@@ -131,6 +142,50 @@ def record_streams(db: Connection, streams: Sequence[StreamReceived], *, now: in
             for stream in streams
         ],
     )
+
+
+BEFORE = text("""
+SELECT agent, epoch, received, duplicates, refused, sent_last, ranges, expired, drops, throttled, aged, overflowed
+FROM stream
+WHERE agent IN :agents AND epoch IN :epochs
+""").bindparams(any_of("agents"), any_of("epochs"))
+
+
+def _sums(db: Connection, streams: Sequence[StreamReceived]) -> dict[ledger_days.Key, Sums]:
+    """What the ledger has of these streams so far."""
+    values = {"agents": [stream.agent for stream in streams], "epochs": [stream.epoch for stream in streams]}
+    return {
+        (row.agent, row.epoch): Sums(
+            sent=max(row.sent_last, _last(msgspec.json.decode(row.ranges, type=Ranges))),
+            received=row.received,
+            duplicates=row.duplicates,
+            refused=row.refused,
+            expired=row.expired,
+            **{name: msgspec.json.decode(getattr(row, name)) for name in COUNTERS},
+        )
+        for row in db.execute(BEFORE, values)
+    }
+
+
+def _known(stream: StreamReceived, before: dict[ledger_days.Key, Sums]) -> tuple[ledger_days.Key, Sums]:
+    key = stream.agent, stream.epoch
+    return key, before.get(key, Sums())
+
+
+def _told(stream: StreamReceived, before: Sums) -> Sums:
+    """What ingest tells now; where it knows nothing, what it told before."""
+    return Sums(
+        sent=max(before.sent if stream.sent_last is None else stream.sent_last, _last(stream.ranges)),
+        received=sum(last - first + 1 for first, last in stream.ranges),
+        duplicates=stream.duplicates,
+        refused=stream.refused,
+        expired=before.expired if stream.expired is None else stream.expired,
+        **{name: getattr(before, name) if (told := getattr(stream, name)) is None else told for name in COUNTERS},
+    )
+
+
+def _last(ranges: Sequence[tuple[int, int]]) -> int:
+    return ranges[-1][1] if ranges else 0
 
 
 SETTLE = text("""
@@ -162,8 +217,22 @@ def settle_segment(db: Connection, number: int, per_stream: Sequence[StreamCount
     if db.execute(SETTLE, {"number": number, "now": now, **counts}).rowcount != 1:
         return False
     if per_stream:
-        db.execute(ADD, [msgspec.structs.asdict(count) for count in per_stream])
+        db.execute(ADD, [{name: getattr(count, name) for name in _ADDED} for count in per_stream])
+        ledger_days.add_given(db, [_given(count) for count in per_stream if count.received])
+        ledger_days.add_held(db, [_held(count, day, now) for count in per_stream for day in count.days])
     return True
+
+
+_ADDED = ("agent", "epoch", "stored", "dead_letter", "unknown_fields", "clock_corrected")
+
+
+def _given(count: StreamCount) -> dict[str, Any]:
+    values = {name: getattr(count, name) for name in ("agent", "epoch", "stored", "dead_letter")}
+    return values | {"day": day_of(count.received)}
+
+
+def _held(count: StreamCount, day: DayCount, now: int) -> dict[str, Any]:
+    return msgspec.structs.asdict(day) | {"agent": count.agent, "epoch": count.epoch, "now": now}
 
 
 SETTLED = text("SELECT number FROM segment WHERE number IN :numbers").bindparams(any_of("numbers"))
@@ -184,15 +253,41 @@ def forget_segments(db: Connection, below: int) -> int:
     return db.execute(FORGET, {"below": below}).rowcount
 
 
-OF_TENANTS = text("""
-SELECT s.*, COALESCE(a.hostname, '') AS hostname, a.last_seen
+RANGES = text("SELECT ranges FROM stream WHERE agent = :agent AND epoch = :epoch")
+
+
+def ranges_of(db: Connection, agent: str, epoch: str) -> Ranges:
+    """Give what was received of one stream."""
+    found = db.execute(RANGES, {"agent": agent, "epoch": epoch}).scalar_one_or_none()
+    return [] if found is None else msgspec.json.decode(found, type=Ranges)
+
+
+OF_AGENTS = text("""
+SELECT s.*, COALESCE(a.hostname, '') AS hostname, a.last_seen, COALESCE((
+    SELECT CAST(SUM(d.removed) AS BIGINT) FROM event_day d WHERE d.agent = s.agent AND d.epoch = s.epoch), 0) AS removed
 FROM stream s LEFT JOIN agent a ON a.id = s.agent
-WHERE s.tenant IN :tenants AND (:agent = '' OR s.agent = :agent)
+WHERE s.tenant IN :tenants AND s.agent IN :agents
 ORDER BY hostname, s.agent, s.first_seen, s.epoch
+""").bindparams(any_of("tenants"), any_of("agents"))
+
+AGENTS = text("""
+SELECT s.agent FROM (SELECT DISTINCT agent FROM stream WHERE tenant IN :tenants) s
+LEFT JOIN agent a ON a.id = s.agent
+WHERE (:host = '' OR s.agent = :host OR a.hostname = :host)
+    AND (COALESCE(a.hostname, ''), s.agent) > (:hostname, :agent)
+ORDER BY COALESCE(a.hostname, ''), s.agent LIMIT :limit
 """).bindparams(any_of("tenants"))
 
 
-def streams(db: Connection, scope: Scope, *, agent: str = "") -> list[Stream]:
-    """Give the lines that the caller may see, of one agent when it is named; by host name, oldest stream first."""
-    rows = db.execute(OF_TENANTS, {"tenants": tenants(scope, Right.LEDGER_READ), "agent": agent})
+def agents_of(
+    db: Connection, scope: Scope, *, host: str = "", after: tuple[str, str] = ("", ""), limit: int
+) -> list[str]:
+    """Give the agents that have sent anything, by host name, after (host name, id); `host`: of one id or name."""
+    values = {"tenants": tenants(scope, Right.LEDGER_READ), "host": host, "hostname": after[0], "agent": after[1]}
+    return [row.agent for row in db.execute(AGENTS, values | {"limit": limit})]
+
+
+def streams(db: Connection, scope: Scope, agents: Sequence[str]) -> list[Stream]:
+    """Give the lines of these agents that the caller may see; by host name, oldest stream first."""
+    rows = db.execute(OF_AGENTS, {"tenants": tenants(scope, Right.LEDGER_READ), "agents": list(agents)})
     return to_structs(rows, Stream, json=("ranges", *COUNTERS))
