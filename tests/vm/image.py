@@ -34,6 +34,7 @@ PROGRAMS = (
     "touch",
     "env",
     "getent",
+    "bash",
 )
 DISTRIBUTIONS = ("msgspec", "pytest", "pluggy", "iniconfig", "packaging", "pygments", "pytest-timeout")
 LIBRARIES = ("libbpf.so.1",)

@@ -24,6 +24,7 @@ _SIGNATURES: dict[str, tuple[type[object] | None, list[object]]] = {
     "bpf_program__attach": (_POINTER, [_POINTER]),
     "bpf_program__attach_perf_event": (_POINTER, [_POINTER, _INT]),
     "bpf_program__attach_cgroup": (_POINTER, [_POINTER, _INT]),
+    "bpf_program__attach_uprobe_opts": (_POINTER, [_POINTER, _INT, _TEXT, ctypes.c_size_t, _POINTER]),
     "bpf_link__destroy": (_INT, [_POINTER]),
     "bpf_map__name": (_TEXT, [_POINTER]),
     "bpf_map__fd": (_INT, [_POINTER]),

@@ -11,8 +11,10 @@ import re
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
+from vedette.probes.consoles import FUNCTION, Consoles, UprobeOptions
 from vedette.probes.libbpf import libbpf, messages, reason
 from vedette.probes.mounts import control_groups
 from vedette.probes.replacements import ADDED, LSM_PROGRAMS, SMALLEST, select
@@ -37,13 +39,17 @@ class Opened:
             raise ProbeError(f"the probes cannot be read: {reason()}")
         self.programs = dict(self._walk("bpf_object__next_program", "bpf_program__name"))
         self.maps = dict(self._walk("bpf_object__next_map", "bpf_map__name"))
-        sections = {name: self._bpf.bpf_program__section_name(item) for name, item in self.programs.items()}
-        self.on_control_groups = frozenset(name for name, section in sections.items() if section.startswith(b"cgroup"))
+        self.on_control_groups = self._in_section(b"cgroup")
+        self.on_functions = self._in_section(b"uretprobe")
 
     def _walk(self, step: str, name: str) -> Iterable[tuple[str, int]]:
         item = None
         while item := getattr(self._bpf, step)(self.handle, item):
             yield getattr(self._bpf, name)(item).decode(), item
+
+    def _in_section(self, prefix: bytes) -> frozenset[str]:
+        section = self._bpf.bpf_program__section_name
+        return frozenset(name for name, program in self.programs.items() if section(program).startswith(prefix))
 
     def load(self, programs: Iterable[str]) -> str:
         """Load only `programs`; give "" or why the kernel refused."""
@@ -70,6 +76,7 @@ class Probes:
     def __init__(self, data: bytes, *, rings: dict[str, int], exclude: Iterable[int]) -> None:
         self._bpf = libbpf()
         self._links: list[int] = []
+        self._consoles: Consoles | None = None
         self.refused: dict[str, str] = {}
         self._replaced: frozenset[str] = frozenset()
         self.attached: list[str] = []
@@ -144,6 +151,10 @@ class Probes:
                     continue
                 if name in self._opened.on_control_groups:
                     on_groups[name] = program
+                elif name in self._opened.on_functions:
+                    self._consoles = Consoles(partial(self._follow, program))
+                    if not self.look_for_consoles():
+                        self.refused[name] = f"no file with the function {FUNCTION.decode()} is found"
                 elif name in TRACEPOINTS:
                     for tracepoint in TRACEPOINTS[name]:
                         if tracepoint not in self._replaced:
@@ -156,6 +167,21 @@ class Probes:
         missing = sorted(NEEDED.intersection(self.refused))
         if missing:
             raise ProbeError(f"process probes are refused: {missing[0]}: {self.refused[missing[0]]}")
+
+    def look_for_consoles(self) -> bool:
+        """Follow shells that were installed since; give whether any is followed. To be called now and then."""
+        return self._consoles is not None and self._consoles.look()
+
+    def _follow(self, program: int, path: Path) -> bool:
+        options = UprobeOptions.at_return_of(FUNCTION)
+        every_process = -1
+        link = self._bpf.bpf_program__attach_uprobe_opts(
+            program, every_process, os.fsencode(path), 0, ctypes.byref(options)
+        )
+        if link:
+            self._links.append(link)
+            self.attached.append(f"{FUNCTION.decode()} of {path}")
+        return bool(link)
 
     def _attach_to_groups(self, programs: dict[str, int]) -> None:
         """Attach to the root of the control groups, beside whatever else is attached there."""

@@ -8,7 +8,8 @@ from typing import TypeAlias
 
 import msgspec
 
-EXEC, EXIT, FORK, CONNECT, ACCEPT, LISTEN, CREATE, CLOSE, MAP, ATTRIBUTES, PATH, DRIVER, ACCESS, DNS = range(1, 15)
+EXEC, EXIT, FORK, CONNECT, ACCEPT, LISTEN, CREATE, CLOSE, MAP, ATTRIBUTES, PATH, DRIVER, ACCESS = range(1, 14)
+DNS, LINE, MEMFD, PROGRAM, MODULE = range(14, 19)
 """`enum kind`."""
 UNLINK, RENAME, SYMLINK, LINK, MKNOD, CHANGE = range(1, 7)
 """`enum operation` of a PATH record."""
@@ -26,6 +27,7 @@ _FILE = Struct("<HHIQQ2I5I3IQ" + _INODE + "I4x")
 _PATH = Struct("<HHIQQ2I5I3IQ" + "5H2xI")
 _ACCESS = Struct("<HHIQQ2I5I3IQ" + "Q2I")
 _DNS = Struct("<HHIQQ2I5I3IQ" + "Q4H16s16s2I")
+_TEXT = Struct("<HHIQQ2I5I3IQ" + "Q2I")
 _kind_at = Struct("<H").unpack_from
 
 
@@ -141,7 +143,15 @@ class Dns(Acted, gc=False):
     data: bytes
 
 
-Record: TypeAlias = Exec | Exit | Fork | Net | FileAct | PathAct | Access | Dns
+class Text(Acted, gc=False):
+    """A line that was typed, or the name of what was loaded into the kernel; `number` and `sort` as `kind` has it."""
+
+    number: int
+    sort: int
+    data: bytes
+
+
+Record: TypeAlias = Exec | Exit | Fork | Net | FileAct | PathAct | Access | Dns | Text
 
 
 def decode(data: bytes, offset: int, length: int) -> Record | None:
@@ -238,6 +248,17 @@ def _dns(data: bytes, offset: int, end: int) -> Record | None:
     )  # fmt: skip
 
 
+def _text(data: bytes, offset: int, end: int) -> Record | None:
+    (k, f, _, at, start, pid, _, u, g, eu, eg, lo, se, ns, pa, ps, number, sort, length) = _TEXT.unpack_from(
+        data, offset
+    )
+    offset += _TEXT.size
+    if offset + length > end:
+        return None
+    content = data[offset : offset + length].partition(b"\0")[0]
+    return Text(k, f, at, start, pid, (u, g, eu, eg, lo), se, ns, pa, ps, number, sort, content)
+
+
 _DECODERS = {
     EXEC: (_exec, _EXEC.size),
     EXIT: (_exit, _EXIT.size),
@@ -253,6 +274,10 @@ _DECODERS = {
     DRIVER: (_file, _FILE.size),
     ACCESS: (_access, _ACCESS.size),
     DNS: (_dns, _DNS.size),
+    LINE: (_text, _TEXT.size),
+    MEMFD: (_file, _FILE.size),
+    PROGRAM: (_text, _TEXT.size),
+    MODULE: (_text, _TEXT.size),
 }
 
 

@@ -228,6 +228,30 @@ def test_scripts_are_told_with_digests_and_their_beginning(live: Live, place: Pa
     assert len(live.all(ScriptRun, lambda e: _is(e.process, pids[0], ""))) == 1
 
 
+def test_lines_typed_in_a_shell_are_told(live: Live) -> None:
+    code = (
+        "import os, pty, time; pid, tty = pty.fork();\n"
+        "if not pid: os.execv('/bin/bash', ['bash', '--norc', '--noprofile', '-i'])\n"
+        "os.write(tty, b'echo typed-by-hand PASSWORD=abc\\nexit 3\\n')\n"
+        "try:\n  while os.read(tty, 1000): pass\n"
+        "except OSError: pass\n"
+        "print(pid, os.waitpid(pid, 0)[1] >> 8)"
+    )
+    child = subprocess.run(["/usr/bin/python3", "-c", code], capture_output=True, text=True, check=True)
+    pid, status = map(int, child.stdout.split())
+    assert status == 3
+    live.stop_of(pid)
+    live.one(ScriptRun, lambda e: _is(e.process, pid, "") and e.script is not None and e.script.content == "exit 3")
+    lines = live.all(ScriptRun, lambda e: _is(e.process, pid, ""))
+    assert [line.script.content for line in lines if line.script] == [
+        "echo typed-by-hand PASSWORD=<redacted>",
+        "exit 3",
+    ]
+    for line in lines:
+        assert line.script is not None
+        assert (line.script.app_name, line.script.content_name, line.file) == ("bash", "console", None)
+
+
 def test_a_new_program_that_deletes_itself_is_hashed_or_says_why_not(live: Live, place: Path) -> None:
     program = place / "dropper"
     program.write_bytes(Path("/bin/sleep").read_bytes())

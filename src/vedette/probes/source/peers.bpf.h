@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
-/* How often datagrams to one place, and packets, are told: a storm of them must not fill the rings. */
+/* How often datagrams to one place, packets and lines are told: a storm of them must not fill the rings. */
 #pragma once
 #include "probe.h"
 
@@ -19,9 +19,10 @@ struct {
 	__type(value, __u64);
 } peers SEC(".maps");
 
-enum sort { DATAGRAMS, PACKETS, SORTS };
+enum sort { DATAGRAMS, PACKETS, LINES, SORTS };
 #define DATAGRAMS_A_SECOND 500 /* on each CPU */
 #define PACKETS_A_SECOND 2000
+#define LINES_A_SECOND 100
 /* [sort]: how many were told in this second. */
 struct allowance { __u64 second, used; };
 struct {

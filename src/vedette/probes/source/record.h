@@ -17,6 +17,10 @@ enum kind {
 	DRIVER,      /* struct file_record: a kernel module was loaded from it */
 	ACCESS,      /* struct access_record */
 	DNS,         /* struct dns_record */
+	LINE,        /* struct text_record: read by a program that edits lines (shells) */
+	MEMFD,       /* struct file_record: made in memory, with a name but in no folder */
+	PROGRAM,     /* struct text_record: name of a BPF program that was loaded; sort = its type */
+	MODULE,      /* struct text_record: name of a kernel module that was loaded from memory; number = bytes */
 	KINDS = 32,
 };
 
@@ -87,6 +91,13 @@ struct dns_record {
 	__u8 local[16], remote[16];
 	__u32 sequence; /* TCP: number of the first byte */
 	__u32 length;   /* of what was sent; the record may have less */
+	char data[];
+};
+struct text_record {
+	struct header header;
+	__u64 number;
+	__u32 sort;
+	__u32 length;
 	char data[];
 };
 /* A process took hold of another one (ptrace, its memory). */

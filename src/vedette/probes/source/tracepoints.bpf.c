@@ -5,6 +5,7 @@
  */
 #include "probe.h"
 #include "sockets.bpf.h"
+#include "texts.bpf.h"
 
 #define FMODE_WRITE 0x2
 #define FMODE_CREATED 0x100000

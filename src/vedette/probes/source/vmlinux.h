@@ -160,15 +160,18 @@ struct sock {
 };
 struct socket { struct sock *sk; };
 
+/* ---- modules */
+struct module { char name[56]; };
+
 /* ---- system calls */
 struct trace_entry { __u64 unused; };
 struct trace_event_raw_sys_enter { struct trace_entry ent; long id; unsigned long args[6]; };
 struct trace_event_raw_sys_exit { struct trace_entry ent; long id; long ret; };
 #if defined(__TARGET_ARCH_x86)
-struct pt_regs { unsigned long r10, r9, r8, dx, si, di; };
+struct pt_regs { unsigned long r10, r9, r8, ax, dx, si, di, orig_ax; };
 #elif defined(__TARGET_ARCH_arm64)
 struct user_pt_regs { __u64 regs[31]; };
-struct pt_regs { __u64 regs[31]; __u64 orig_x0; };
+struct pt_regs { __u64 regs[31]; __u64 orig_x0; __s32 syscallno; };
 #else
 #error "build the probes for x86 or arm64"
 #endif

@@ -65,10 +65,12 @@ class Decoder:
         self._processes = ProcessEvents(model)
         self._files = FileEvents(model, self._processes, exclude=settings.exclude_paths)
         network, modules = NetworkEvents(model, self._processes), ModuleEvents(model, self._processes)
+        scripts = ScriptEvents(model, self._processes)
         self._dns = DnsEvents(model, self._processes)
         self.model = model
         self._handlers: dict[int, Callable[..., None]] = {
-            records.EXEC: ScriptEvents(model, self._processes).exec,
+            records.EXEC: scripts.exec,
+            records.LINE: scripts.line,
             records.EXIT: self._processes.exit,
             records.FORK: self._processes.fork,
             records.CONNECT: network.connect,

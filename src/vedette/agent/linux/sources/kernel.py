@@ -10,6 +10,7 @@ import os
 import platform
 import select
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -33,6 +34,9 @@ log = logging.getLogger(__name__)
 CONTROL_BYTES, BULK_BYTES = 4 << 20, 16 << 20
 """Sizes of the rings."""
 
+LOOK_EVERY = 60.0
+"""Seconds between two looks for shells that were installed since."""
+
 EVENT_TYPES = {
     records.EXEC: "process_start",
     records.FORK: "process_start",
@@ -48,6 +52,7 @@ EVENT_TYPES = {
     records.DRIVER: "driver_load",
     records.ACCESS: "process_access",
     records.DNS: "dns_query",
+    records.LINE: "script_run",
 }
 """Kind of record -> event type under which a lost one is counted."""
 
@@ -66,6 +71,7 @@ class KernelSource:
         self._decoder: Decoder | None = None
         self._last_drops: dict[str, int] = {}
         self._observing = False
+        self._next_look = 0.0
 
     def apply(self, settings: Settings) -> None:
         """Take other settings while running; called from any thread, in force with the next records."""
@@ -143,6 +149,9 @@ class KernelSource:
             for chunk in (*taken.control, *taken.bulk):
                 decoder.decode(chunk)
         decoder.tick(behind=drain.backlog() > 0)
+        if self._probes is not None and time.monotonic() > self._next_look:
+            self._next_look = time.monotonic() + LOOK_EVERY
+            self._probes.look_for_consoles()
 
     @property
     def mode(self) -> str:

@@ -1,14 +1,18 @@
 """Starts of interpreters -> script_run: the file, or the text among the arguments, that is run."""
 
+from msgspec.structs import replace
+
 from vedette.agent.linux.examine import Content
 from vedette.agent.linux.interpreters import Invocation, Role, interpreter, invocation
 from vedette.agent.linux.sources.model import Model
 from vedette.agent.linux.sources.process_events import ProcessEvents
-from vedette.probes.records import INTERPRETED, Exec, joined_path, text
+from vedette.probes.records import INTERPRETED, Acted, Exec, Text, joined_path, text
 from vedette.schema.entities import File, Process, Script
 from vedette.schema.events.scripts import ScriptRun
 
 LONGEST_NAME = 8192
+CONSOLE = "console"
+"""`script.content_name` of lines that were typed."""
 _KERNELS_OWN = (b"/proc/", b"/sys/", b"/dev/")
 """Names that mean something else for each process: pipes, descriptors."""
 _ENV = "env"
@@ -37,6 +41,11 @@ class ScriptEvents:
         content = value if run.kind is Role.TEXT else None
         self._report(record, Script(content=content, content_name=told, app_name=name), None)
 
+    def line(self, record: Text) -> None:
+        """Report a line that was typed at a console."""
+        line = self._model.environments.redacted(text(record.data))
+        self._report(record, Script(content=line, content_name=CONSOLE), None)
+
     def _look(self, record: Exec, name: str, script: bytes) -> None:
         model = self._model
         path = joined_path(b"" if script.startswith(b"/") else record.directory, script)
@@ -61,13 +70,16 @@ class ScriptEvents:
         paths = (b"/proc/%d/root%b" % (record.pid, path), model.reachable(record, path))
         model.lookups.ask(paths, found, script=record.ids[2:4])
 
-    def _report(self, record: Exec, script: Script, file: File | None) -> None:
+    def _report(self, record: Acted, script: Script, file: File | None) -> None:
         model = self._model
         life = self._processes.acting(record)
         time, user, session = model.clock.micros(record.time), model.accounts.user(record.ids), life.session
 
         def ready(process: Process) -> None:
-            model.emit(ScriptRun(time=time, user=user, session=session, process=process, file=file, script=script))
+            told = script
+            if told.app_name is None and process.file is not None:
+                told = replace(told, app_name=process.file.name)
+            model.emit(ScriptRun(time=time, user=user, session=session, process=process, file=file, script=told))
 
         self._processes.image_of(life, record.time).when_ready(ready)
 
