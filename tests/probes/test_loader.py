@@ -96,7 +96,7 @@ def test_closing_gives_every_descriptor_back() -> None:
 def test_every_program_in_the_object_has_a_place_to_attach_to() -> None:
     opened = Opened(read_object())
     try:
-        own_section = {"process_exec", "process_fork", "process_exit", "files_left", "socket_state"}
+        own_section = {"process_exec", "process_fork", "process_exit", "files_left", "socket_state", "module_arrived"}
         assert set(opened.programs) == own_section | set(TRACEPOINTS) | opened.on_control_groups | {"line_read"}
         assert opened.on_functions == {"line_read"}
         assert {"packet_left", "datagram4_sent", "datagram4_bound"} <= opened.on_control_groups

@@ -17,6 +17,7 @@ from pathlib import Path
 
 MOUNTS = (
     ("proc", "/proc", "proc"), ("sysfs", "/sys", "sysfs"), ("devtmpfs", "/dev", "devtmpfs"),
+    ("devpts", "/dev/pts", "devpts"),
     ("securityfs", "/sys/kernel/security", "securityfs"), ("cgroup2", "/sys/fs/cgroup", "cgroup2"),
     ("bpf", "/sys/fs/bpf", "bpf"), ("tmpfs", "/tmp", "tmpfs"),
 )  # fmt: skip

@@ -25,6 +25,8 @@ from vedette.runtime.errors import ProbeError
 OBJECTS = Path(__file__).parent / "objects"
 NEEDED = frozenset({"process_exec", "process_exit", "process_fork"})
 """Without these there is no process telemetry, and the next kind of source must be tried."""
+SENSELESS_WITHOUT = {"module_arrived": Path("/proc/modules")}
+"""Program -> what a kernel has where there is something to see. Without it the program is left out, unrefused."""
 _INFO_BYTES, _RECURSION_MISSES = 240, 200  # struct bpf_prog_info and the place of one field in it
 
 
@@ -113,7 +115,8 @@ class Probes:
         """All programs at once (fast); after a refusal without the one that was refused."""
         while True:
             opened = self._prepared(data, rings)
-            selection = select(opened.programs, self.refused)
+            sensible = [name for name in opened.programs if SENSELESS_WITHOUT.get(name, OBJECTS).exists()]
+            selection = select(sensible, self.refused)
             problem = opened.load(selection.programs)
             if not problem:
                 self._replaced = selection.replaced

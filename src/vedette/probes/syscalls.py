@@ -55,7 +55,9 @@ TRACEPOINTS: dict[str, tuple[str, ...]] = {
     "socket_connected": ("sys_exit_connect",),
     "socket_accepted": ("sys_exit_accept", "sys_exit_accept4"),
     "socket_bound": ("sys_exit_bind",),
+    "memory_file_made": ("sys_exit_memfd_create",),
     "module_loaded": ("sys_exit_finit_module",),
+    "program_loaded": ("sys_exit_bpf",),
     "process_traced": ("sys_exit_ptrace",),
 }
 """Program -> tracepoints of category `syscalls`. Programs not named here attach by their own section."""

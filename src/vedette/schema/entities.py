@@ -104,7 +104,9 @@ class File(Entity, frozen=True, kw_only=True):
     size: Annotated[Bytes | None, doc("Size in bytes")] = None
     md5: Annotated[Md5 | None, doc("MD5, lower-case hex")] = None
     sha256: Annotated[Sha256 | None, doc("SHA-256, lower-case hex")] = None
-    hash_status: Annotated[Word | None, doc("Why there is no hash: deleted, too_large, unreadable, busy")] = None
+    hash_status: Annotated[
+        Word | None, doc("Why there is no hash: deleted, too_large, unreadable, busy, in_memory")
+    ] = None
     created: Annotated[Micros | None, doc("Date of creation (birth time; change time where there is none)")] = None
     modified: Annotated[Micros | None, doc("Date of the last modification")] = None
     owner: Annotated[Word | None, doc("User who created or owns the file")] = None

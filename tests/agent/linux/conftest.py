@@ -18,6 +18,7 @@ from vedette.agent.linux.kernel_time import KernelTime
 from vedette.agent.linux.lookups import Lookups
 from vedette.agent.linux.processes import Processes
 from vedette.agent.linux.sources.file_events import FileEvents
+from vedette.agent.linux.sources.memory_events import MemoryEvents
 from vedette.agent.linux.sources.model import Model
 from vedette.agent.linux.sources.module_events import ModuleEvents
 from vedette.agent.linux.sources.network_events import NetworkEvents
@@ -112,6 +113,7 @@ class World:
         self.files = FileEvents(self.model, self.processes, exclude=("/excluded/*",))
         self.modules = ModuleEvents(self.model, self.processes)
         self.network = NetworkEvents(self.model, self.processes)
+        self.memory = MemoryEvents(self.model, self.processes)
         self.scripts = ScriptEvents(self.model, self.processes)
         self.tick()
 

@@ -270,8 +270,13 @@ def test_a_program_that_exists_in_memory_only_is_told(live: Live) -> None:
         "import os; f=os.memfd_create('payload'); os.write(f, open('/bin/true','rb').read());"
         "os.execve(f, ['innocent'], {})"
     )
-    process = live.start_of(_run("/usr/bin/python3", "-c", code), "memfd:payload")
+    pid = _run("/usr/bin/python3", "-c", code)
+    process = live.start_of(pid, "memfd:payload")
     assert (process.kind, process.command_line) == ("memory", "innocent")
+    made = live.one(FileCreate, lambda e: _is(e.process, pid, "") and e.file is not None and e.file.type == "memory")
+    assert made.file is not None
+    assert process.file is not None
+    assert made.file.path == process.file.path == "memfd:payload"
 
 
 def test_a_created_file_has_digests_type_dates_and_maker(live: Live, place: Path) -> None:
@@ -632,10 +637,35 @@ def test_a_debugger_that_attaches_to_another_process_is_told(live: Live) -> None
     assert event.target.entity_id == live.start_of(target, "cat").entity_id
 
 
-@pytest.mark.skipif(not Path("/modules/dummy.ko").exists(), reason="no kernel module to load (tests/vm has one)")
-def test_a_kernel_module_is_a_driver(live: Live) -> None:
-    code = "import ctypes, os; ctypes.CDLL(None).syscall(313, os.open('/modules/dummy.ko', 0), b'', 0)"
+def test_a_bpf_program_that_another_process_loads_is_a_driver(live: Live) -> None:
+    # r0 = 0; exit: a socket filter that lets nothing through, and is attached to nothing
+    code = (
+        "import ctypes as c, platform; i=c.create_string_buffer(bytes.fromhex('b700000000000000 9500000000000000'));"
+        "l=c.create_string_buffer(b'GPL'); a=(c.c_uint64*18)(); a[0]=1|2<<32; a[1]=c.addressof(i); a[2]=c.addressof(l);"
+        "c.memmove(c.addressof(a)+48, b'innocent', 8);"
+        "f=c.CDLL(None).syscall({'x86_64':321,'aarch64':280}[platform.machine()], 5, a, 144); assert f > 0, f"
+    )
     pid = _run("/usr/bin/python3", "-c", code)
+    event = live.one(DriverLoad, lambda e: _is(e.process, pid, ""))
+    assert event.file is not None
+    assert (event.file.name, event.file.type) == ("bpf:innocent", "bpf program, socket_filter")
+
+
+@pytest.mark.skipif(not Path("/modules/dummy.ko").exists(), reason="no kernel module to load (tests/vm has one)")
+def test_a_kernel_module_is_a_driver_from_a_file_and_from_memory(live: Live) -> None:
+    code = (
+        "import ctypes, os; l=ctypes.CDLL(None); l.syscall(313, os.open('/modules/dummy.ko', 0), b'', 0);"
+        "assert l.syscall(176, b'dummy', 0) == 0; d=open('/modules/dummy.ko', 'rb').read();"
+        "assert os.fork() or os._exit(l.syscall(175, d, len(d), b'')); assert os.wait()[1] == 0"
+    )
+    pid = _run("/usr/bin/python3", "-c", code)
+    size = Path("/modules/dummy.ko").stat().st_size
+    memory = live.one(DriverLoad, lambda e: e.file is not None and e.file.name == "dummy")
+    assert memory.file is not None
+    assert (memory.file.size, memory.file.type) == (size, "kernel module, memory")
+    assert memory.process is not None
+    assert memory.process.parent is not None
+    assert memory.process.parent.pid == pid
     event = live.one(DriverLoad, lambda e: e.process is not None and e.process.pid == pid)
     assert event.file is not None
     assert event.file.path == "/modules/dummy.ko"

@@ -25,6 +25,10 @@ _NO_NAMES = (b"", b".", b"..")
 _RIGHTS = ((stat.S_ISUID, "setuid"), (stat.S_ISGID, "setgid"), (stat.S_ISVTX, "sticky"))
 
 
+_IN_NO_FOLDER = b"memfd:"
+"""How the kernel calls files in memory; only root could make such a name in the root folder."""
+
+
 class Names:
     """Turns raw walks into names; folders recur, so they are kept."""
 
@@ -47,7 +51,7 @@ class Names:
         """Give (folder, name) of a raw walk."""
         leaf, _, above = walk.partition(b"\0")
         if not above and not cut:
-            return "/", text(leaf)
+            return "" if leaf.startswith(_IN_NO_FOLDER) else "/", text(leaf)
         return self.of_folder(above, cut=cut), text(leaf)
 
     def of_name(self, base: bytes, name: bytes) -> tuple[str, str]:
@@ -70,7 +74,9 @@ class Names:
 
 
 def full_path(folder: str, name: str) -> str:
-    """Give folder and name in one."""
+    """Give folder and name in one; what is in no folder ("") has only its name."""
+    if not folder:
+        return name
     return f"/{name}" if folder == "/" else f"{folder}/{name}"
 
 

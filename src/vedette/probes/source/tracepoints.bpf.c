@@ -258,6 +258,16 @@ int file_mapped(struct trace_event_raw_sys_exit *call)
 	return 0;
 }
 
+/* exit of memfd_create */
+SEC("tracepoint")
+int memory_file_made(struct trace_event_raw_sys_exit *call)
+{
+	struct file *file = call->ret < 0 ? 0 : file_of(bpf_get_current_task_btf(), call->ret);
+	if (file && !is_excluded())
+		report_file((__u64)file, MEMFD, 0);
+	return 0;
+}
+
 /* exit of finit_module */
 SEC("tracepoint")
 int module_loaded(struct trace_event_raw_sys_exit *call)

@@ -146,6 +146,34 @@ def test_a_file_renamed_while_it_was_looked_for_is_looked_for_again(world: World
     assert _change(world.of(FileChange)[0]).md5 == "e" * 32
 
 
+def test_a_file_that_is_gone_before_its_rename_is_told_is_looked_for_once_more(world: World) -> None:
+    start = world.shell()
+    world.file(CREATE, 50, start, "/tmp/part", NEW)
+    world.file(CLOSE, 50, start, "/tmp/part", _written(), flags=LAST)
+    world.tick()
+    world.hasher.answer(Content(status="deleted"))
+    world.tick()
+    world.named(RENAME, 50, start, "/tmp", "part", new="whole")
+    world.tick()
+    assert [question.paths for question in world.hasher.questions] == [(b"/tmp/whole",)]
+    world.hasher.answer(content_of(_written(), mark="e"))
+    world.tick()
+    assert _file(world.of(FileCreate)[0]).md5 == "e" * 32
+    assert _change(world.of(FileChange)[0]).md5 == "e" * 32
+
+
+def test_a_file_that_is_gone_is_looked_for_twice_and_no_more(world: World) -> None:
+    start = world.shell()
+    world.file(CREATE, 50, start, "/tmp/part", NEW)
+    world.file(CLOSE, 50, start, "/tmp/part", _written(), flags=LAST)
+    for _ in range(2):
+        world.tick()
+        world.tick()
+        world.hasher.answer(Content(status="deleted"))
+    world.tick()
+    assert _file(world.of(FileCreate)[0]).hash_status == "deleted"
+
+
 def test_a_deletion_tells_what_the_file_was_when_it_is_known(world: World) -> None:
     start = world.shell()
     world.file(CREATE, 50, start, "/tmp/x", NEW)

@@ -18,6 +18,7 @@ from vedette.agent.linux.processes import Image, Life, Processes
 from vedette.agent.linux.sources.access_events import AccessEvents
 from vedette.agent.linux.sources.dns_events import DnsEvents
 from vedette.agent.linux.sources.file_events import FileEvents
+from vedette.agent.linux.sources.memory_events import MemoryEvents
 from vedette.agent.linux.sources.model import Model
 from vedette.agent.linux.sources.module_events import ModuleEvents
 from vedette.agent.linux.sources.network_events import NetworkEvents
@@ -65,7 +66,7 @@ class Decoder:
         self._processes = ProcessEvents(model)
         self._files = FileEvents(model, self._processes, exclude=settings.exclude_paths)
         network, modules = NetworkEvents(model, self._processes), ModuleEvents(model, self._processes)
-        scripts = ScriptEvents(model, self._processes)
+        scripts, memory = ScriptEvents(model, self._processes), MemoryEvents(model, self._processes)
         self._dns = DnsEvents(model, self._processes)
         self.model = model
         self._handlers: dict[int, Callable[..., None]] = {
@@ -84,6 +85,9 @@ class Decoder:
             records.DRIVER: modules.mapped,
             records.ACCESS: AccessEvents(model, self._processes).accessed,
             records.DNS: self._dns.packet,
+            records.MEMFD: memory.file,
+            records.PROGRAM: memory.program,
+            records.MODULE: memory.module,
         }
 
     def apply(self, settings: Settings) -> None:
@@ -140,6 +144,9 @@ class Decoder:
         self._files.tick(far)
         self._dns.finish()
         self._shared.acting.serve(self._acted, final=True)
+        for _ in range(2):  # an answer may have led to another question
+            self._lookups.poll(far)
+            self._files.tick(far)
         self._lookups.poll(far)
 
     def _acted(self, pid: int, at: Micros, look: bool) -> tuple[Life, Image] | None:  # noqa: FBT001 - see `Find`

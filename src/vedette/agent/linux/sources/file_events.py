@@ -66,6 +66,8 @@ class Wanted(msgspec.Struct, gc=False):
     ticket: Ticket | None = None
     moved: bytes = b""
     """Where it can be found now, after it was looked for under its old name."""
+    again: bool = False
+    """It was not where it should be: the record that says where it went may be on its way. Once."""
     settled: bool = False
 
 
@@ -278,11 +280,14 @@ class FileEvents:
     def _ask(self, wanted: Wanted) -> None:
         def answered(content: Content) -> None:
             moved, wanted.moved = wanted.moved, b""
-            if moved and content.status in ("deleted", "replaced") and not wanted.settled:
+            if content.status not in ("deleted", "replaced") or wanted.settled or (wanted.again and not moved):
+                self._settle(wanted, content)
+            elif moved:
                 wanted.opened = moved
                 self._ask(wanted)
             else:
-                self._settle(wanted, content)
+                wanted.again, wanted.ticket = True, None
+                self._new.append(wanted)
 
         record, model = wanted.record, self._model
         opened = wanted.opened or model.reachable(record, walked_path(record.path))

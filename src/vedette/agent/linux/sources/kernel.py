@@ -53,6 +53,9 @@ EVENT_TYPES = {
     records.ACCESS: "process_access",
     records.DNS: "dns_query",
     records.LINE: "script_run",
+    records.MEMFD: "file_create",
+    records.PROGRAM: "driver_load",
+    records.MODULE: "driver_load",
 }
 """Kind of record -> event type under which a lost one is counted."""
 
