@@ -131,7 +131,7 @@ class Decoder:
         self._clock.refresh()
         self._files.tick(reached)
         self._processes.tick(reached)
-        self._dns.tick(now)
+        self._dns.tick(reached)
         self._lookups.submit()
         self._lookups.poll(now)
         self._shared.acting.serve(self._acted)
