@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 APT := clang llvm libbpf-dev libbpf1 iproute2
 
-.PHONY: help setup system probes demo test check gen bench acceptance packages clean
+.PHONY: help setup system probes demo test check gen bench acceptance packages release clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -65,6 +65,9 @@ demo: setup ## Central Node, this host's agent and a benign attack-like activity
 packages: setup ## the agent as .deb and .rpm in dist/, and the test that installs it in a scratch root
 	@$(BIN)/python packaging/build.py
 	@$(BIN)/python -m pytest -q tests/packaging
+
+release: setup ## the agent as a release archive in dist/, for `vedette upgrades add`
+	@$(BIN)/python packaging/build.py --release
 
 clean: ## remove what was built
 	rm -rf $(VENV) .build src/vedette/probes/objects

@@ -1,4 +1,4 @@
-"""Builds the agent's .deb and .rpm into dist/: `make packages`.
+"""Builds the agent's .deb, .rpm and release archive into dist/: `make packages`; `--release`: the archive only.
 
 The package holds a virtual environment of its own (/opt/vedette) with the wheel and the pinned dependencies of uv.lock,
 for the Python that builds it: compiled dependencies serve one minor version only.
@@ -13,6 +13,9 @@ import string
 import subprocess
 import sys
 from pathlib import Path
+
+from vedette.agent.linux.service import unit_text
+from vedette.wire.release import write_release
 
 ROOT = Path(__file__).resolve().parent.parent
 HERE, BUILD = ROOT / "packaging", ROOT / ".build" / "packages"
@@ -32,6 +35,9 @@ def main() -> None:
     site = home / "lib" / f"python{MINOR}" / "site-packages"
     (home / "bin").mkdir(parents=True)
     version = _fill(site)
+    _release(home, target, version)
+    if "--release" in sys.argv[1:]:
+        return
     _environment(home)
     _unit(tree, site)
     config = BUILD / "nfpm.yaml"
@@ -71,6 +77,15 @@ def _fill(site: Path) -> str:
     return wheel.name.split("-")[1]
 
 
+def _release(home: Path, target: Path, version: str) -> None:
+    """Write what `vedette upgrades add` takes; an agent makes the rest of the environment itself."""
+    kind = f"{sys.platform}-{platform.machine()}"
+    path = target / f"vedette-agent-{version}-{kind}-py{MINOR}.tar.zst"
+    with path.open("wb") as file:
+        write_release(file, home, version=version, platform=kind, python=MINOR)
+    sys.stdout.write(f"created release archive: {path}\n")
+
+
 def _environment(home: Path) -> None:
     """Make what turns a folder into a virtual environment, pointing at the system's Python."""
     (home / "pyvenv.cfg").write_text(f"home = /usr/bin\ninclude-system-site-packages = false\nversion = {MINOR}\n")
@@ -82,8 +97,11 @@ def _environment(home: Path) -> None:
 
 
 def _unit(tree: Path, site: Path) -> None:
-    text = (site / "vedette/agent/linux/vedette-agent.service").read_text()
-    text = text.replace("@EXECUTABLE@", f"{PREFIX}/bin/vedette").replace("@DATA@", "/var/lib/vedette-agent")
+    launcher = tree / PREFIX.relative_to("/") / "bin" / "launcher.py"
+    shutil.copy(site / "vedette/agent/launcher.py", launcher)
+    text = unit_text(
+        executable=PREFIX / "bin/vedette", launcher=PREFIX / "bin/launcher.py", data=Path("/var/lib/vedette-agent")
+    )
     (tree / "vedette-agent.service").write_text(text)
 
 

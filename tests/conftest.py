@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from vedette import __version__
+
 REPOSITORY = Path(__file__).parent.parent
 
 
@@ -166,6 +168,18 @@ class Deployment:
     def start_agent(self, name: str = "agent") -> None:
         """Run the enrolled agent `name`."""
         self.start(name, "agent", "run", "--data", str(self.root / name))
+
+    def launch_agent(self, name: str = "agent") -> None:
+        """Run the enrolled agent `name` as its service does: by the launcher, so that it can be upgraded."""
+        data = str(self.root / name)
+        launcher = REPOSITORY / "src/vedette/agent/launcher.py"
+        self.start(
+            name,
+            command=[
+                sys.executable, "-I", "-S", str(launcher), data, sys.executable, __version__,
+                "agent", "run", "--data", data,
+            ],
+        )  # fmt: skip
 
     def wait_for_agent(self, name: str = "agent") -> None:
         """Wait until an agent is online and has looked at the files of what already runs."""

@@ -49,10 +49,14 @@ class EppScene:
 
     def play(self) -> None:
         """Do everything once."""
-        self.truth["eicar"] = self._write(f"eicar-{self.mark}.com", "".join(EICAR).encode())
+        self.truth["eicar"] = self.write_eicar()
         self.truth["locked"] = self._write(f"locked-{self.mark}.zip", LOCKED_ZIP)
         self.truth["program"] = self._run()
         self.truth["large"] = self._too_large()
+
+    def write_eicar(self) -> dict[str, Any]:
+        """Have a process write the test file."""
+        return self._write(f"eicar-{self.mark}.com", "".join(EICAR).encode())
 
     def _write(self, name: str, data: bytes) -> dict[str, Any]:
         path = self.folder / name

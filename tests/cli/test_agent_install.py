@@ -38,8 +38,9 @@ def test_a_program_that_is_not_vedette_is_not_put_into_the_unit(
     monkeypatch.setattr("sys.argv", [str(tmp_path / "__main__.py")])
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
     code, out = run("install", "--root", str(tmp_path))
-    assert (code, "cannot be started; say what can with --executable" in out) == (1, True)
-    (tmp_path / "vedette").touch(mode=0o755)
+    assert (code, "cannot be started by its own Python; say what can with --executable" in out) == (1, True)
+    for name in ("vedette", "python"):
+        (tmp_path / name).touch(mode=0o755)
     assert run("install", "--root", str(tmp_path))[0] == 0
     unit = tmp_path / "etc/systemd/system/vedette-agent.service"
-    assert f"ExecStart={tmp_path}/vedette agent run" in unit.read_text()
+    assert f"ExecStart={tmp_path}/python -I -S " in unit.read_text()

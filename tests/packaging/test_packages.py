@@ -76,7 +76,10 @@ def test_it_runs_on_the_systems_python_with_its_own_libraries(root: Path) -> Non
 
 def test_an_upgrade_keeps_what_waits_a_removal_deletes_it_and_a_purge_all(root: Path) -> None:
     unit, data = root / "usr/lib/systemd/system/vedette-agent.service", root / "var/lib/vedette-agent"
-    assert "ExecStart=/opt/vedette/bin/vedette agent run --data /var/lib/vedette-agent" in unit.read_text()
+    assert (
+        "ExecStart=/opt/vedette/bin/python -I -S /opt/vedette/bin/launcher.py /var/lib/vedette-agent"
+        in unit.read_text()
+    )
     assert (root / "usr/bin/vedette").readlink() == Path("/opt/vedette/bin/vedette")
     assert data.stat().st_mode & 0o777 == 0o700
     IdentityStore(data).save(IDENTITY, b"key", "certificate")

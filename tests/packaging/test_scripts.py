@@ -6,15 +6,26 @@ from pathlib import Path
 import pytest
 
 SCRIPTS = Path(__file__).parents[2] / "packaging"
-ALL = {"identity.json", "buffer.sqlite", "buffer.sqlite-wal", "undelivered", "reserve", "status.json", "proxy"}
+ALL = {
+    "identity.json",
+    "buffer.sqlite",
+    "buffer.sqlite-wal",
+    "undelivered",
+    "reserve",
+    "status.json",
+    "proxy",
+    "versions",
+    "tasks.json",
+}
 KEPT_ON_REMOVAL = {"identity.json", "proxy"}
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     folder = tmp_path / "var/lib/vedette-agent"
-    (folder / "undelivered").mkdir(parents=True)
-    for name in ALL - {"undelivered"}:
+    for name in ("undelivered", "versions"):
+        (folder / name).mkdir(parents=True)
+    for name in ALL - {"undelivered", "versions"}:
         (folder / name).touch()
     return folder
 

@@ -682,9 +682,13 @@ export interface TaskReport extends Common {
   readonly "task.error"?: string | null;
   readonly "task.finished"?: number | null;
   readonly "task.id"?: string | null;
+  readonly "task.object"?: string | null;
+  readonly "task.progress"?: number | null;
   readonly "task.result_object"?: string | null;
   readonly "task.started"?: number | null;
   readonly "task.state"?: string | null;
+  readonly "task.step"?: string | null;
+  readonly "task.total"?: number | null;
   readonly "task.type"?: string | null;
 }
 
@@ -793,7 +797,7 @@ export const FIELDS: Readonly<Record<string, FieldInfo>> = {
   "gap.event_type": { kind: "text", description: "Event type that is missing, where it is one", searchable: true },
   "gap.first": { kind: "integer", description: "First sequence number that is missing", searchable: true },
   "gap.last": { kind: "integer", description: "Last sequence number that is missing", searchable: true },
-  "gap.reason": { kind: "text", description: "unclean_stop, buffer_corrupt, expired, overflow, throttled ...", searchable: true },
+  "gap.reason": { kind: "text", description: "unclean_stop, upgrade, buffer_corrupt, expired, overflow, throttled ...", searchable: true },
   "gap.start": { kind: "time", description: "Start of what is missing", searchable: true },
   "host.id": { kind: "text", description: "Stable id of the host, chosen by the Central Node at enrolment", searchable: true },
   "host.ip": { kind: "list", description: "IPv4 and IPv6 addresses of the host at the time of the batch", searchable: true },
@@ -905,9 +909,13 @@ export const FIELDS: Readonly<Record<string, FieldInfo>> = {
   "task.error": { kind: "text", description: "Why it failed", searchable: true },
   "task.finished": { kind: "time", description: "End", searchable: true },
   "task.id": { kind: "text", description: "Id of the task", searchable: true },
+  "task.object": { kind: "text", description: "What it is about: the version, the program, the path", searchable: true },
+  "task.progress": { kind: "integer", description: "How much of `total` is done", searchable: true },
   "task.result_object": { kind: "text", description: "Id of the object in Storage that holds the result", searchable: true },
   "task.started": { kind: "time", description: "Start", searchable: true },
-  "task.state": { kind: "text", description: "pending, running, done, failed, expired, cancelled", searchable: true },
+  "task.state": { kind: "text", description: "accepted, running, done, failed, expired, cancelled, rolled_back", searchable: true },
+  "task.step": { kind: "text", description: "What runs now: download, unpack, trial ...", searchable: true },
+  "task.total": { kind: "integer", description: "How much there is to do, bytes or parts", searchable: true },
   "task.type": { kind: "text", description: "Kind of the task", searchable: true },
   "tenant": { kind: "text", description: "Tenant of the host", searchable: true },
   "user.domain": { kind: "text", description: "Domain of the account", searchable: true },

@@ -21,20 +21,27 @@ from vedette.agent.core.renewal import Renewal
 from vedette.agent.core.settings import SettingsKeeper
 from vedette.agent.core.source import SourceLoop, observed
 from vedette.agent.core.status import SourceReport, Status, own_cost, write_status
+from vedette.agent.core.tasks import TaskDesk
 from vedette.agent.core.transport import Transport
+from vedette.agent.core.upgrade.task import Upgrade
+from vedette.agent.core.upgrade.trial import TrialKeeper
+from vedette.agent.core.upgrade.versions import Versions
 from vedette.agent.core.uplink import Uplink
 from vedette.agent.platform import Platform, this_platform
 from vedette.runtime.clock import Clock, now
 from vedette.runtime.errors import SpoolFull
 from vedette.schema.entities import Gap
 from vedette.schema.events.base import Event
-from vedette.schema.events.logs import TelemetryGap
+from vedette.schema.events.logs import TaskReport, TelemetryGap
 from vedette.schema.policies import Settings
+from vedette.schema.signed import TASKS, UPDATES
+from vedette.schema.tasks import UPGRADE
 
 log = logging.getLogger(__name__)
 
 TICK = 5.0
 """Seconds between status files."""
+LOOK = 0.5
 TICKS_PER_REFRESH = 12
 """Host facts are read, and old events expired, once a minute."""
 TICKS_PER_JOIN = 120
@@ -56,7 +63,7 @@ class Agent:
         self._started, self._notifier = clock(), Notifier()
         self.failures, self.last_failure = 0, ""
         self._last_gap: Gap | None = None
-        store = IdentityStore(data)
+        store = self._store = IdentityStore(data)
         self._identity = store.load()
         self._settings = SettingsKeeper(data / "settings.json", self._identity.settings_key, self._apply)
         settings = self._settings.load()
@@ -77,13 +84,13 @@ class Agent:
         header.facts, header.mode = lambda: self._facts, self.mode
         self.uplink = Uplink(
             self.buffer,
-            lambda: Transport(self._identity.server, store.context(self._identity), kept_proxy(data)),
+            self._connect,
             header,
             settings=self._settings,
             renewal=self._renewal,
             clock=clock,
         )
-        self._stop_sources, self._stop = threading.Event(), threading.Event()
+        self._stop_sources, self._stop, self._leave = threading.Event(), threading.Event(), threading.Event()
         self._wake = threading.Event()
         sources = platform.sources(self._identity.agent, settings)
         for source in sources:
@@ -96,6 +103,31 @@ class Agent:
             SourceLoop(source, self._activity.watched(source.name, emit), self._stop_sources) for source in sources
         ]
 
+        self._prepare_tasks()
+
+    def _prepare_tasks(self) -> None:
+        versions = Versions(self._data)
+        identity = self._identity
+        desk = TaskDesk(
+            self._data / "tasks.json",
+            tenant=identity.tenant,
+            host=identity.agent,
+            report=self._report,
+            clock=self._clock,
+        )
+        upgrade = Upgrade(versions, self._connect, self._leave.set)
+        upgrade.key = lambda: self._identity.keys.get(UPDATES, "")
+        upgrade.rate, upgrade.kernel_runs = lambda: self._settings.current.download_rate, self._kernel_runs
+        desk.runners = {UPGRADE: upgrade}
+        desk.key = identity.keys.get(TASKS, "")
+        self._desk = self.uplink.tasks = desk
+        self._trial = TrialKeeper(versions, desk)
+        self._pin(self._settings.current)
+
+    def _connect(self) -> Transport:
+        identity = self._identity
+        return Transport(identity.server, self._store.context(identity), kept_proxy(self._data))
+
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, then stop in order: sources, what waits, uplink, buffer."""
         log.info(
@@ -104,7 +136,9 @@ class Agent:
         threads = [
             self._thread("intake", lambda: self.intake.loop(self._stop)),
             self._thread("uplink", lambda: self.uplink.loop(self._stop, self._wake)),
+            self._thread("tasks", lambda: self._desk.loop(self._stop)),
         ]
+        self._guarded("upgrade", self._begin_trial)
         self._report_gap()
         for thread in threads:
             thread.start()
@@ -112,11 +146,17 @@ class Agent:
             loop.start()
         self._notifier.say("READY=1")
         ticks = 0
-        while not stop.is_set():
+        while not stop.is_set() and not self._leave.is_set():
             ticks += 1
             self._guarded("tick", partial(self._tick, ticks))
-            stop.wait(TICK)
+            self._wait_for_tick(stop)
         self._end(threads)
+
+    def _wait_for_tick(self, stop: threading.Event) -> None:
+        """Wait for the next tick, or for the end, whoever wants it."""
+        for _ in range(round(TICK / LOOK)):
+            if stop.wait(LOOK) or self._leave.is_set():
+                return
 
     def _thread(self, name: str, loop: Callable[[], None]) -> threading.Thread:
         """Make a thread that keeps `loop` going: an error nobody foresaw must not silence the agent."""
@@ -150,6 +190,23 @@ class Agent:
         self.buffer.append(events, self._facts, offline=not self.uplink.online)
         self._wake.set()
 
+    def _begin_trial(self) -> None:
+        gap = Gap(reason="upgrade", start=self.buffer.alive_before, end=self._clock())
+        if self._trial.begin():
+            self.intake.emit(TelemetryGap(time=self._clock(), gap=gap))
+
+    def _report(self, report: TaskReport) -> None:
+        """Put a report into the buffer at once: its task is over for the journal once this returns."""
+        try:
+            self._keep([report])
+        except SpoolFull:
+            self.intake.emit(report)  # waits in memory like all events of a full disk
+
+    def _kernel_runs(self) -> bool:
+        return any(
+            loop.source.name == "kernel" and loop.source.status().get("observing") is True for loop in self._loops
+        )
+
     def _observe_losses(self) -> None:
         for loop in self._loops:
             self.buffer.losses.observe(loop.source.name, loop.source.drops())
@@ -168,6 +225,7 @@ class Agent:
             self._tidy(self.buffer.expire)
         if number % TICKS_PER_JOIN == 0 and not self.uplink.online:
             self._tidy(self.buffer.join)
+        self._trial.look(online=self.uplink.link.last_contact is not None, kernel_runs=self._kernel_runs())
         self._write_status(running=True)
         link = self.uplink.link
         self._notifier.say(
@@ -191,7 +249,13 @@ class Agent:
             log.warning("host facts not read problem=%s", error)
             return self._facts
 
+    def _pin(self, settings: Settings) -> None:
+        """Take keys that enrolment did not give: this host was enrolled before there were such."""
+        self._identity = self._store.pin(self._identity, settings.keys)
+        self._desk.key = self._identity.keys.get(TASKS, "")
+
     def _apply(self, settings: Settings) -> None:
+        self._pin(settings)
         self.intake.interval, self.intake.batch_events = settings.send_interval, settings.batch_events
         self.buffer.days, self.buffer.quota = settings.buffer_days, settings.buffer_bytes
         for loop in self._loops:
@@ -202,7 +266,9 @@ class Agent:
 
     def _end(self, threads: list[threading.Thread]) -> None:
         log.info("agent stops")
-        self._notifier.say("STOPPING=1")
+        if not self._leave.is_set():
+            # To leave for another version is not to stop: systemd would then end the launcher too.
+            self._notifier.say("STOPPING=1")
         self._stop_sources.set()
         for loop in self._loops:
             if not loop.join(SOURCE_PATIENCE):
@@ -217,8 +283,9 @@ class Agent:
             log.error("events lost at stop count=%d", self.intake.waiting())
         if not threads[1].is_alive():
             self.uplink.drain(UPLINK_PATIENCE)
-            self._header.stopping = True
-            self.uplink.say_goodbye()
+            if not self._leave.is_set():  # a host whose new version stays silent must be missed
+                self._header.stopping = True
+                self.uplink.say_goodbye()
             self.uplink.close()
         self._write_status(running=False)
         self.buffer.close()

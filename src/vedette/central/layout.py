@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from vedette.schema.signed import TASKS, UPDATES
+
 _PRIVATE = 0o700
 
 
@@ -21,6 +23,10 @@ class Layout:
         """Signs settings documents: Ed25519."""
         self.audit_key = self.keys / "audit.pem"
         """Seals the audit log: Ed25519."""
+        self.tasks_key = self.keys / "tasks.pem"
+        """Signs tasks for hosts: Ed25519."""
+        self.updates_key = self.keys / "updates.pem"
+        """Signs the manifests of agent releases: Ed25519."""
 
         self.tls = self.data / "tls"
         self.ca_certificate = self.tls / "ca.pem"
@@ -32,6 +38,7 @@ class Layout:
         self.reserve = self.data / "store" / "reserve"
         """Disk space kept back, so that old events can be removed from a full disk."""
         self.dead_letter = self.data / "dead-letter"
+        self.releases = self.data / "releases"
         self.state_file = self.data / "state.sqlite"
 
         self.run = self.data / "run"
@@ -40,6 +47,11 @@ class Layout:
         """Held by whoever removes events or copies them: the upkeep, a backup."""
         self.ports = self.run / "ports.json"
         self.store_password = self.run / "store-password"
+
+    @property
+    def pinned_keys(self) -> dict[str, Path]:
+        """Purpose -> key whose public half agents pin, beside the one for settings."""
+        return {TASKS: self.tasks_key, UPDATES: self.updates_key}
 
     @property
     def state_url(self) -> str:
@@ -52,7 +64,7 @@ class Layout:
 
     def create(self) -> None:
         """Make the directories that are missing and take from others what they may not have."""
-        folders = (self.keys, self.tls, self.spool, self.store, self.dead_letter, self.run)
+        folders = (self.keys, self.tls, self.spool, self.store, self.dead_letter, self.releases, self.run)
         for folder in (self.data, *folders):
             folder.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
             if folder.stat().st_mode & 0o777 != _PRIVATE:

@@ -8,7 +8,7 @@ import datetime as dt
 import hashlib
 import ipaddress
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -22,6 +22,7 @@ from vedette.runtime.clock import DAY
 from vedette.runtime.errors import ConfigError, IdentityError
 from vedette.runtime.files import write_atomic
 from vedette.schema.fields import Micros
+from vedette.schema.signed import PinnedKeys
 
 CA_LIFE = 3650 * DAY
 LEAF_LIFE = 180 * DAY
@@ -142,6 +143,11 @@ def public_pem(key: ed25519.Ed25519PrivateKey) -> str:
     """Give the public half, as agents pin it."""
     encoding, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     return key.public_key().public_bytes(encoding, form).decode()
+
+
+def pinned_keys(keys: Mapping[str, Path]) -> PinnedKeys:
+    """Give the public halves of the keys of these purposes, as agents pin them. Raises ConfigError."""
+    return {purpose: public_pem(load_signing_key(path)) for purpose, path in keys.items()}
 
 
 def ensure_server_certificate(path: Path, authority: Authority, names: Sequence[str], *, now: Micros) -> bool:

@@ -3,6 +3,7 @@
 import tomllib
 
 import msgspec
+from sqlalchemy import Connection
 
 from vedette.central import pki
 from vedette.central.layout import Layout
@@ -12,6 +13,7 @@ from vedette.runtime.files import write_atomic
 from vedette.schema.access import RIGHTS, Role
 from vedette.schema.fields import Micros
 from vedette.schema.policies import Settings, SignedSettings
+from vedette.schema.signed import PinnedKeys
 from vedette.store.state import State, accounts, audit, groups, migrate, open_state, settings, tokens
 from vedette.wire.signature import key_id
 from vedette.wire.tls import FINGERPRINT_DIGITS
@@ -39,7 +41,7 @@ def provision(layout: Layout, chosen: CentralSettings, *, now: Micros) -> FirstS
     authority = pki.ensure_authority(layout.ca_key, layout.ca_certificate, now=now)
     names = [*chosen.names, *_listened_names(chosen)]
     pki.ensure_server_certificate(layout.server_certificate, authority, names, now=now)
-    for path in (layout.settings_key, layout.audit_key):
+    for path in (layout.settings_key, layout.audit_key, layout.tasks_key, layout.updates_key):
         pki.ensure_signing_key(path)
     url = state_url(layout, chosen)
     migrate(url)
@@ -86,8 +88,7 @@ def _first_accounts(state: State, layout: Layout, *, pin: str, now: Micros) -> F
 
     with state.write() as db:
         groups.ensure(db, TENANT, GROUP, now=now, description="Hosts that were put into no other group")
-        if settings.current(db, TENANT, GROUP) is None:
-            settings.publish(db, Settings(group=GROUP), tenant=TENANT, sign=sign, now=now, created_by="central")
+        _hand_out_keys(db, pki.pinned_keys(layout.pinned_keys), sign=sign, now=now)
         made = accounts.first_administrator(db, now=now)
         if made is None:
             return None
@@ -106,3 +107,15 @@ def _first_accounts(state: State, layout: Layout, *, pin: str, now: Micros) -> F
         api_token=api_token,
         enrolment_token=f"{enrolment}.{pin}",
     )
+
+
+def _hand_out_keys(db: Connection, keys: PinnedKeys, *, sign: settings.Sign, now: Micros) -> None:
+    """See that every settings document carries the keys: agents that were enrolled before pin them from there."""
+    if settings.current(db, TENANT, GROUP) is None:
+        first = Settings(group=GROUP, keys=keys)
+        settings.publish(db, first, tenant=TENANT, sign=sign, now=now, created_by="central")
+    for document in settings.all_current(db):
+        held = document.settings()
+        if held.keys != keys:
+            wanted = msgspec.structs.replace(held, keys=keys)
+            settings.publish(db, wanted, tenant=document.tenant, sign=sign, now=now, created_by="central")

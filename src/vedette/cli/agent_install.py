@@ -20,7 +20,11 @@ _root = click.option(
 @click.command("install")
 @data_option
 @_root
-@click.option("--executable", type=click.Path(path_type=Path), help="What the unit starts; this `vedette` by default.")
+@click.option(
+    "--executable",
+    type=click.Path(path_type=Path),
+    help="A `vedette` with its `python` beside it; this one by default.",
+)
 @click.option("--no-start", is_flag=True, help="Only write the files.")
 def install(data: Path, root: Path, executable: Path | None, no_start: bool) -> None:  # noqa: FBT001 - click passes options so
     """Make the agent a systemd service of this host and start it.
@@ -67,11 +71,11 @@ def uninstall(data: Path, root: Path, keep_data: bool) -> None:  # noqa: FBT001 
 
 def _this_program() -> Path:
     """Give the `vedette` that runs now, also when it was started as `python -m vedette`."""
-    started = Path(sys.argv[0]).absolute()
+    started = Path(sys.argv[0]).resolve()  # /usr/bin/vedette leads to where its Python is
     beside = Path(sys.executable).parent / "vedette"
     found = started if started.name == "vedette" else beside
-    if not os.access(found, os.X_OK):
-        raise click.ClickException(f"{found} cannot be started; say what can with --executable")
+    if not os.access(found, os.X_OK) or not os.access(found.with_name("python"), os.X_OK):
+        raise click.ClickException(f"{found} cannot be started by its own Python; say what can with --executable")
     return found
 
 

@@ -119,6 +119,15 @@ class Client:
         """Ask or change."""
         return self._call("POST", path, json=body)
 
+    def upload(self, path: str, file: Path) -> Any:
+        """Send a file as the body, a piece at a time. Raises ConfigError when it cannot be read."""
+        try:
+            with file.open("rb") as source:
+                size = {"Content-Length": str(os.fstat(source.fileno()).st_size)}
+                return self._call("POST", path, content=iter(lambda: source.read(1 << 18), b""), headers=size)
+        except OSError as error:
+            raise ConfigError(f"{file} cannot be read: {error}") from error
+
     def stream(self, path: str, body: Any) -> Iterator[bytes]:
         """Ask for what may be long. Raises UnreachableError when the server cuts it off."""
         try:

@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "storage": ("vedette.cli.storage:storage", "What the events take on disk, how long they stay."),
     "tokens": ("vedette.cli.tokens:tokens", "Make, list and revoke enrolment tokens."),
     "tree": ("vedette.cli.tree:tree", "Show a process with its ancestors and descendants."),
+    "upgrades": ("vedette.cli.upgrades:upgrades", "Bring a new version of the agent to hosts, in stages."),
     "users": ("vedette.cli.users:users", "Manage accounts."),
 }
 """Every command: where it is, and its line in `vedette --help`."""

@@ -79,7 +79,7 @@ def groups(client: Client, *, add: str, description: str, as_json: bool) -> None
         table({"name": "GROUP", "hosts": "HOSTS", "tenant": "TENANT", "description": "DESCRIPTION"}, found)
 
 
-_FIXED = frozenset({"version", "group"})
+_FIXED = frozenset({"version", "group", "keys"})
 _TYPES = {field.name: field.type for field in msgspec.structs.fields(Settings) if field.name not in _FIXED}
 
 

@@ -26,6 +26,8 @@ class Right(StrEnum):
     USERS_READ = "users.read"
     USERS_MANAGE = "users.manage"
     AUDIT_READ = "audit.read"
+    UPGRADES_READ = "upgrades.read"
+    UPGRADES_MANAGE = "upgrades.manage"
 
 
 class Role(StrEnum):
@@ -53,7 +55,7 @@ _OFFICER = frozenset(
 
 RIGHTS: dict[Role, frozenset[Right]] = {
     Role.ADMINISTRATOR: frozenset(Right),
-    Role.SENIOR_OFFICER: (frozenset(Right) - {Right.USERS_MANAGE, Right.SETTINGS_MANAGE}),
+    Role.SENIOR_OFFICER: (frozenset(Right) - {Right.USERS_MANAGE, Right.SETTINGS_MANAGE, Right.UPGRADES_MANAGE}),
     Role.OFFICER: _OFFICER,
     Role.AUDITOR: _READ,
 }

@@ -353,11 +353,15 @@ class Wmi(Entity, frozen=True, kw_only=True):
 
 
 class Task(Entity, frozen=True, kw_only=True):
-    """A response task on a host."""
+    """A task on a host."""
 
     id: Annotated[Word | None, doc("Id of the task")] = None
     type: Annotated[Word | None, doc("Kind of the task")] = None
-    state: Annotated[Word | None, doc("pending, running, done, failed, expired, cancelled")] = None
+    object: Annotated[Text | None, doc("What it is about: the version, the program, the path")] = None
+    state: Annotated[Word | None, doc("accepted, running, done, failed, expired, cancelled, rolled_back")] = None
+    step: Annotated[Word | None, doc("What runs now: download, unpack, trial ...")] = None
+    progress: Annotated[Count | None, doc("How much of `total` is done")] = None
+    total: Annotated[Count | None, doc("How much there is to do, bytes or parts")] = None
     started: Annotated[Micros | None, doc("Start")] = None
     finished: Annotated[Micros | None, doc("End")] = None
     error: Annotated[Text | None, doc("Why it failed")] = None
@@ -367,7 +371,9 @@ class Task(Entity, frozen=True, kw_only=True):
 class Gap(Entity, frozen=True, kw_only=True):
     """Telemetry that is missing, and why."""
 
-    reason: Annotated[Word | None, doc("unclean_stop, buffer_corrupt, expired, overflow, throttled ...")] = None
+    reason: Annotated[Word | None, doc("unclean_stop, upgrade, buffer_corrupt, expired, overflow, throttled ...")] = (
+        None
+    )
     start: Annotated[Micros | None, doc("Start of what is missing")] = None
     end: Annotated[Micros | None, doc("End of what is missing")] = None
     first: Annotated[Count | None, doc("First sequence number that is missing")] = None

@@ -4,6 +4,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from vedette.schema.signed import PinnedKeys, Signed
+
 SECRET_NAMES = (
     "*password*",
     "*passwd*",
@@ -44,12 +46,14 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=False):
     )
     scan_seconds: Annotated[int, Meta(ge=1, le=300, description="that one engine may take for one file")] = 20
     scan_cpu_percent: Annotated[int, Meta(ge=1, le=100, description="share of one core, over time")] = 25
+    download_rate: Annotated[
+        int, Meta(ge=16 << 10, le=1 << 30, description="bytes a second with which an upgrade is fetched")
+    ] = 1 << 20
+    keys: Annotated[
+        PinnedKeys, Meta(description="for agents that were enrolled before there were such; set by the node")
+    ] = {}
     scan_clamd: Annotated[str, Meta(max_length=108, description="socket of a ClamAV daemon; empty: not used")] = ""
 
 
-class SignedSettings(Struct, frozen=True, kw_only=True):
-    """`body` is Settings as JSON; `signature` is Ed25519 over it by `key_id` (hex SHA-256 of the key's DER)."""
-
-    body: bytes
-    signature: bytes
-    key_id: str
+class SignedSettings(Signed, frozen=True, kw_only=True):
+    """`body` is Settings as JSON."""

@@ -49,3 +49,18 @@ RECEIPT_BYTES = 1 * MIB
 RANGES = 10_000
 """Ranges of one receipt."""
 HINTS = 64
+TASKS = 16
+"""Tasks handed over at once."""
+TASKS_BYTES = 1 * MIB
+
+# A release of the agent.
+ARCHIVE_BYTES = 256 * MIB
+"""The compressed archive."""
+RELEASE_BYTES = 1024 * MIB
+"""All its files."""
+RELEASE_FILES = 20_000
+MANIFEST_BYTES = 4 * MIB
+PATH_CHARACTERS = 255
+"""Of a file in a release: what a ustar header holds."""
+PIECE_BYTES = 256 << 10
+"""Of an archive, in one answer."""

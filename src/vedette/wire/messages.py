@@ -7,6 +7,8 @@ from msgspec import Meta, Struct
 
 from vedette.runtime.errors import WireError
 from vedette.schema.entities import Os
+from vedette.schema.signed import PinnedKeys
+from vedette.schema.tasks import SignedTask
 from vedette.wire import limits
 from vedette.wire.header import AgentId, Sequence, ShortText
 
@@ -34,6 +36,8 @@ class EnrolReply(Struct, frozen=True, kw_only=True):
     settings_key: Annotated[str, Meta(max_length=limits.CERTIFICATE_CHARACTERS, description="Ed25519 public, PEM")]
     tenant: ShortText
     group: ShortText
+    keys: PinnedKeys = {}
+    """Of other purposes, to be pinned."""
 
 
 class RenewRequest(Struct, frozen=True, kw_only=True):
@@ -61,7 +65,15 @@ class Receipt(Struct, frozen=True, kw_only=True):
     """Of the settings document for the agent's group; 0 = none."""
     rate: Annotated[int, Meta(ge=0)] = 0
     """Events a second that the agent may send; 0 = no limit."""
+    tasks: Annotated[int, Meta(ge=0, le=limits.SEQUENCE_MAXIMUM)] = 0
+    """Number of the newest task that waits for this host; 0 = none."""
     hints: Annotated[list[ShortText], Meta(max_length=limits.HINTS)] = []
+
+
+class TaskList(Struct, frozen=True, kw_only=True):
+    """The oldest tasks that wait for a host."""
+
+    tasks: Annotated[list[SignedTask], Meta(max_length=limits.TASKS)] = []
 
 
 class Problem(Struct, frozen=True, kw_only=True):
@@ -75,7 +87,8 @@ class Problem(Struct, frozen=True, kw_only=True):
 
 _encoder = msgspec.json.Encoder()
 _decoders: dict[type[Struct], msgspec.json.Decoder[Struct]] = {
-    kind: msgspec.json.Decoder(kind) for kind in (EnrolRequest, EnrolReply, RenewRequest, RenewReply, Receipt, Problem)
+    kind: msgspec.json.Decoder(kind)
+    for kind in (EnrolRequest, EnrolReply, RenewRequest, RenewReply, Receipt, TaskList, Problem)
 }
 
 

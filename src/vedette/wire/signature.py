@@ -1,4 +1,4 @@
-"""Settings documents are signed with Ed25519; agents verify with the key that enrolment pinned."""
+"""What the Central Node tells agents is signed with Ed25519; agents verify with the keys that enrolment pinned."""
 
 import hashlib
 
@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from vedette.runtime.errors import IdentityError, WireError
 from vedette.schema.policies import Settings, SignedSettings
+from vedette.schema.signed import Signed
 
 
 def key_id(public: Ed25519PublicKey) -> str:
@@ -28,17 +29,25 @@ def verify_settings(document: SignedSettings, public_pem: str) -> Settings:
     Raises IdentityError (reasons `bad_key`, `other_key`, `bad_signature`); WireError when the signed body is no
     settings document.
     """
-    public = load_key(public_pem)
-    if document.key_id != key_id(public):
-        raise IdentityError("the settings are signed by another key", reason="other_key")
-    try:
-        public.verify(document.signature, document.body)
-    except InvalidSignature as error:
-        raise IdentityError("the signature of the settings is wrong", reason="bad_signature") from error
+    verify(document, public_pem, what="the settings")
     try:
         return msgspec.json.decode(document.body, type=Settings)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise WireError(f"settings: {error}") from error
+
+
+def verify(document: Signed, public_pem: str, *, what: str) -> None:
+    """See that the key `public_pem` signed `document`; `what` begins the sentence that says that it did not.
+
+    Raises IdentityError (reasons `bad_key`, `other_key`, `bad_signature`).
+    """
+    public = load_key(public_pem)
+    if document.key_id != key_id(public):
+        raise IdentityError(f"{what}: signed by another key", reason="other_key")
+    try:
+        public.verify(document.signature, document.body)
+    except InvalidSignature as error:
+        raise IdentityError(f"{what}: the signature is wrong", reason="bad_signature") from error
 
 
 def load_key(public_pem: str) -> Ed25519PublicKey:
@@ -48,5 +57,5 @@ def load_key(public_pem: str) -> Ed25519PublicKey:
     except (ValueError, UnsupportedAlgorithm, UnicodeEncodeError) as error:
         raise IdentityError(f"not a public key: {error}", reason="bad_key") from error
     if not isinstance(public, Ed25519PublicKey):
-        raise IdentityError("the settings key is not an Ed25519 key", reason="bad_key")
+        raise IdentityError("the key is not an Ed25519 key", reason="bad_key")
     return public

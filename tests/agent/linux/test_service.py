@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from vedette import __version__
+from vedette.agent import launcher
 from vedette.agent.core.batches import Facts
 from vedette.agent.core.buffer import Buffer
 from vedette.agent.core.identity import Identity, IdentityStore
@@ -58,7 +60,11 @@ def test_the_unit_starts_this_program_with_this_directory(tmp_path: Path) -> Non
     unit = install(tmp_path)
     assert unit == tmp_path / UNIT
     lines = unit.read_text().splitlines()
-    assert "ExecStart=/opt/vedette/bin/vedette agent run --data /var/lib/vedette-agent" in lines
+    python, data = "/opt/vedette/bin/python", "/var/lib/vedette-agent"
+    started = f"{python} -I -S {data}/launcher.py {data} {python} {__version__} agent run --data {data}"
+    assert f"ExecStart={started}" in lines
+    copy = tmp_path / "var/lib/vedette-agent/launcher.py"
+    assert copy.read_bytes() == Path(launcher.__file__).read_bytes()
     assert "ConditionPathExists=/var/lib/vedette-agent/identity.json" in lines
     assert not [line for line in lines if "@" in line.replace("@system-service", "") and "SystemCall" not in line]
     assert (tmp_path / "var/lib/vedette-agent").stat().st_mode & 0o777 == 0o700

@@ -14,6 +14,7 @@ import httpx
 import pytest
 import uvicorn
 from argon2 import PasswordHasher
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
 from tests.query.conftest import arrow
 
@@ -27,6 +28,7 @@ from vedette.schema.policies import Settings, SignedSettings
 from vedette.store.columns import ipc_stream
 from vedette.store.event_table import create_table
 from vedette.store.events import EventStore
+from vedette.store.releases import ReleaseFiles
 from vedette.store.state import (
     State,
     accounts,
@@ -39,9 +41,12 @@ from vedette.store.state import (
     sqlite_url,
     tokens,
 )
+from vedette.wire.release import sign_manifest
+from vedette.wire.task import sign_task
 
 START = 1_800_000_000_000_000
 PASSWORD = "correct horse battery"
+PINNED = {"tasks": "the tasks key", "updates": "the updates key"}
 AUDIT_KEY = b"audit key of the test"
 
 
@@ -80,10 +85,19 @@ class FakeStore:
 class Api:
     """A served API and what is behind it."""
 
-    def __init__(self, state: State, clock: TheClock, store: FakeStore, limits: Limits) -> None:
+    def __init__(self, state: State, clock: TheClock, store: FakeStore, limits: Limits, releases: Path) -> None:
         self.state, self.clock, self.store = state, clock, store
-        keys = Keys(audit=AUDIT_KEY, sign=sign, ca_fingerprint="f" * 32)
-        self.parts = Parts(state=state, keys=keys, events=store, clock=clock, limits=limits)
+        self.signer = Ed25519PrivateKey.generate()
+        keys = Keys(
+            audit=AUDIT_KEY,
+            sign=sign,
+            sign_task=lambda order: sign_task(order, self.signer),
+            sign_release=lambda manifest: sign_manifest(manifest, self.signer),
+            pinned=PINNED,
+            ca_fingerprint="f" * 32,
+        )
+        self.releases = ReleaseFiles(releases)
+        self.parts = Parts(state=state, keys=keys, events=store, releases=self.releases, clock=clock, limits=limits)
         self.app = build(self.parts)
         self.url = ""
         self._clients: list[httpx.Client] = []
@@ -242,7 +256,8 @@ def api(tmp_path: Path, migrated: bytes, limits: Limits) -> Iterator[Api]:
     path = tmp_path / "state.sqlite"
     path.write_bytes(migrated)
     state = open_state(sqlite_url(path))
-    served = Api(state, TheClock(), FakeStore(), limits)
+    (tmp_path / "releases").mkdir()
+    served = Api(state, TheClock(), FakeStore(), limits, tmp_path / "releases")
     with Served(served.app) as url:
         served.url = url
         yield served

@@ -1,6 +1,8 @@
 """The routes as an ASGI application, with the spool and the state played by fakes."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,8 +15,10 @@ from vedette.central.ingest.bookkeeping import Bookkeeping
 from vedette.central.ingest.directory import Directory
 from vedette.central.ingest.pace import FIRST_GUESS, LEAST_DEPTH, Pace
 from vedette.central.ingest.peer import Peer
+from vedette.central.ingest.release_routes import ReleaseRoutes
 from vedette.central.ingest.routes import AgentRoutes
 from vedette.runtime.errors import StoreError
+from vedette.store.releases import ReleaseFiles
 from vedette.store.spool import Backlog, Outcome, Record
 from vedette.store.state.agents import AgentIdentity
 from vedette.wire.frame import frame
@@ -60,6 +64,8 @@ class Door:
             pace=self.pace,
             ca="ca",
             settings_key="key",
+            keys={},
+            releases=ReleaseRoutes(ReleaseFiles(Path("/nowhere")), ThreadPoolExecutor(1)),
             clock=lambda: NOW,
         )
 

@@ -30,7 +30,14 @@ def test_an_agent_enrols_sends_and_gets_a_receipt(enrol: Enrol) -> None:
     assert answer.status == 200
     receipt = answer.json()
     assert abs(receipt.pop("time") - now()) < MINUTE
-    assert receipt == {"ranges": [[1, 10]], "duplicate": False, "settings_version": 1, "rate": 0, "hints": []}
+    assert receipt == {
+        "ranges": [[1, 10]],
+        "duplicate": False,
+        "settings_version": 1,
+        "rate": 0,
+        "tasks": 0,
+        "hints": [],
+    }
     assert agent.send(1, 10).json()["duplicate"]
 
 
@@ -123,7 +130,10 @@ def test_settings_are_signed_by_the_key_that_enrolment_gave(enrol: Enrol) -> Non
     agent = enrol()
     answer = agent.ask("GET", "/agent/v1/settings")
     document = msgspec.json.decode(answer.body, type=SignedSettings)
-    assert verify_settings(document, agent.reply["settings_key"]) == Settings(version=1, group="default")
+    assert verify_settings(document, agent.reply["settings_key"]) == Settings(
+        version=1, group="default", keys=agent.reply["keys"]
+    )
+    assert set(agent.reply["keys"]) == {"tasks", "updates"}
 
 
 def test_a_group_without_settings_says_so(node: Any, tmp_path: Path) -> None:

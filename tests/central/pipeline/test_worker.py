@@ -15,6 +15,7 @@ from vedette.runtime.errors import StoreError
 from vedette.store.events import EventStoreError
 from vedette.store.segment import Record, pack_head
 from vedette.store.state.ledger import StreamCount
+from vedette.store.state.tasks import TaskUpdate
 
 AGENT, RECEIVED = "a" * 32, 1_790_000_000_000_000
 Make = Callable[..., Record]
@@ -33,6 +34,7 @@ class Node:
         self.folders.spool.mkdir()
         self.folders.dead_letter.mkdir()
         self.inserted: dict[str, bytes] = {}
+        self.updates: list[TaskUpdate] = []
         self.settled: dict[int, tuple[StreamCount, ...]] = {}
         self.fault: Step = no_fault
         self.state_fault: Step = no_fault
@@ -46,7 +48,7 @@ class Node:
     def run(self, *, until: int, share: Share | None = None) -> None:
         """Work until so many segments are settled."""
         self._until = until
-        links = Links(tenants=self._tenants, insert=self._insert, settle=self._settle)
+        links = Links(tenants=self._tenants, insert=self._insert, settle=self._settle, update_tasks=self.updates.extend)
         Worker(self.folders, links, share or Share(0, 1), self.stop).run()
         self.stop.clear()
 

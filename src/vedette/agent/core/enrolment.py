@@ -54,6 +54,7 @@ def enrol(  # noqa: PLR0913 - all that an operator may say of it
         group=reply.group,
         ca=pem,
         settings_key=reply.settings_key,
+        keys=reply.keys,
     )
     store.save(identity, key, reply.certificate)
     return identity

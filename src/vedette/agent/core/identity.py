@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from vedette.runtime.errors import ConfigError, IdentityError
 from vedette.runtime.files import write_atomic
+from vedette.schema.signed import PinnedKeys
 from vedette.wire.names import agent_name
 from vedette.wire.tls import client_context
 
@@ -30,6 +31,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """PEM; the only CA that the agent trusts."""
     settings_key: str
     """PEM; the only key whose settings the agent takes."""
+    keys: PinnedKeys = {}
+    """Keys of other purposes, pinned like it."""
 
 
 class IdentityStore:
@@ -57,6 +60,17 @@ class IdentityStore:
         """Write a new identity; it counts once `identity.json` is there."""
         self.prepare()
         self.replace_certificate(key, certificate)
+        self._write(identity)
+
+    def pin(self, identity: Identity, offered: PinnedKeys) -> Identity:
+        """Pin keys of purposes that have none yet; what is pinned never changes. Gives the identity with them."""
+        keys = offered | identity.keys
+        if keys != identity.keys:
+            identity = msgspec.structs.replace(identity, keys=keys)
+            self._write(identity)
+        return identity
+
+    def _write(self, identity: Identity) -> None:
         write_atomic(self._identity, msgspec.json.format(msgspec.json.encode(identity), indent=2))
 
     def replace_certificate(self, key: bytes, certificate: str) -> None:

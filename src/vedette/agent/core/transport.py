@@ -17,9 +17,11 @@ from vedette.wire.messages import (
     Receipt,
     RenewReply,
     RenewRequest,
+    TaskList,
     decode_message,
     encode_message,
 )
+from vedette.wire.release import SignedManifest
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -78,6 +80,21 @@ class Transport:
     def settings(self) -> SignedSettings:
         """Fetch the settings document of our group."""
         return self._message(SignedSettings, "GET", "/agent/v1/settings", limit=limits.SETTINGS_BYTES)
+
+    def tasks(self) -> TaskList:
+        """Fetch the tasks that wait for us."""
+        return self._message(TaskList, "GET", "/agent/v1/tasks", limit=limits.TASKS_BYTES)
+
+    def release_manifest(self, sha256: str) -> SignedManifest:
+        """Fetch the manifest of the release whose archive has this digest."""
+        return self._message(SignedManifest, "GET", f"/agent/v1/releases/{sha256}", limit=2 * limits.MANIFEST_BYTES)
+
+    def release_piece(self, sha256: str, offset: int) -> bytes:
+        """Fetch what an archive holds at `offset`, at least one byte."""
+        piece = self._request("GET", f"/agent/v1/releases/{sha256}/{offset}", limit=limits.PIECE_BYTES)
+        if not piece:
+            raise UnreachableError(f"{self.server} sent an empty piece")
+        return piece
 
     def _message(
         self,

@@ -14,6 +14,7 @@ from vedette.agent.core.buffer import REFUSED, Batch, Buffer, BufferStats
 from vedette.agent.core.pace import Backoff, Rate
 from vedette.agent.core.renewal import Renewal
 from vedette.agent.core.settings import SettingsKeeper
+from vedette.agent.core.tasks import TaskDesk
 from vedette.agent.core.transport import RefusedError, Transport, UnreachableError
 from vedette.runtime.clock import MINUTE, SECOND, Clock
 from vedette.runtime.errors import IdentityError, SpoolFull, VedetteError, WireError
@@ -30,6 +31,7 @@ ATTEMPTS = 5
 ATTEMPT_PAUSE = MINUTE
 """... so far apart; the others go meanwhile."""
 SETTINGS_PAUSE = MINUTE
+TASKS_PAUSE = 10 * SECOND
 _BROKEN = {400, 409, 413, 422}
 _NOT_US = {401, 403}
 
@@ -73,7 +75,8 @@ class Uplink:
         self._transport: Transport | None = None
         self._refusals: dict[int, tuple[int, int]] = {}  # first -> (times, not before)
         self._live_turn = True
-        self._settings_after = 0
+        self._settings_after = self._tasks_after = 0
+        self.tasks: TaskDesk | None = None
 
     @property
     def online(self) -> bool:
@@ -186,6 +189,7 @@ class Uplink:
         self.backoff.succeeded()
         self._rate.limit = self.link.rate = receipt.rate
         self._fetch_settings(receipt.settings_version)
+        self._fetch_tasks(receipt.tasks)
 
     def _rolled_back(self) -> None:
         """Numbers of this stream were used twice: by this host before its disk went back, or by a copy of it."""
@@ -233,6 +237,15 @@ class Uplink:
             log.warning("settings not taken version=%d problem=%s", version, error)
         else:
             self._settings_after = 0
+
+    def _fetch_tasks(self, number: int) -> None:
+        if self.tasks is None or not self.tasks.wants(number) or self._clock() < self._tasks_after:
+            return
+        self._tasks_after = self._clock() + TASKS_PAUSE
+        try:
+            self.tasks.take(self._open().tasks().tasks, number)
+        except (RefusedError, UnreachableError, OSError) as error:
+            log.warning("tasks not taken number=%d problem=%s", number, error)
 
     def _open(self) -> Transport:
         if self._transport is None:

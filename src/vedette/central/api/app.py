@@ -15,6 +15,8 @@ from vedette.central.api import (
     openapi,
     problems,
     processes,
+    releases,
+    rollouts,
     routes,
     signing_in,
     storage,
@@ -24,6 +26,7 @@ from vedette.central.api.body_limit import BodyLimit
 from vedette.central.api.headers import SecurityHeaders
 from vedette.central.api.parts import Limits, Parts
 from vedette.central.api.routes import Routes
+from vedette.wire.limits import ARCHIVE_BYTES
 
 SUBJECTS: tuple[Routes, ...] = (
     signing_in.routes,
@@ -36,6 +39,8 @@ SUBJECTS: tuple[Routes, ...] = (
     host_settings.routes,
     alerts.routes,
     ledger.routes,
+    releases.routes,
+    rollouts.routes,
     storage.routes,
     audit_log.routes,
     health.routes,
@@ -60,7 +65,7 @@ def bare(limits: Limits) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.add_middleware(BodyLimit, most=limits.body)
+    app.add_middleware(BodyLimit, most=limits.body, larger={f"{routes.PREFIX}/releases": ARCHIVE_BYTES})
     problems.install(app)
     app.add_middleware(SecurityHeaders)
     routes.install(app, SUBJECTS)

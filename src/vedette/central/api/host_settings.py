@@ -64,7 +64,7 @@ def publish_settings(
     With If-Match (the ETag of a GET) it is refused with 412 when somebody published in between.
     """
     chosen = work.tenant(tenant)
-    wanted = _settings(group, body)
+    wanted = msgspec.structs.replace(_settings(group, body), keys=work.parts.keys.pinned)
     with work.deed(group, tenant=chosen, settings=msgspec.json.encode(wanted).decode()) as db:
         if not any(one.name == group and one.tenant == chosen for one in groups.visible(db, work.scope)):
             raise NotFoundError(f"there is no group {group}; make it first")

@@ -69,5 +69,8 @@ def _complete(operation: dict[str, Any], access: Access, shape: dict[str, Any] |
     responses["default"] = {"description": "Refused or failed", "content": problem}
     operation["responses"] = responses
     operation["security"] = [] if access.needs is Anyone.PUBLIC else [{"token": []}, {"session": []}]
+    if access.media:
+        body = {"schema": {"type": "string", "format": "binary"}}
+        operation["requestBody"] = {"required": True, "content": {access.media: body}}
     if access.action:
         operation["x-audit-action"] = access.action

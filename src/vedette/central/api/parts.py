@@ -8,9 +8,12 @@ import msgspec
 from vedette.central.api.throttle import Throttle
 from vedette.query.search import Ask
 from vedette.runtime.clock import SECOND, Clock
+from vedette.schema.signed import PinnedKeys
+from vedette.store.releases import ReleaseFiles
 from vedette.store.retention import Policy
-from vedette.store.state import State, accounts
+from vedette.store.state import State, accounts, tasks
 from vedette.store.state.settings import Sign
+from vedette.wire.release import SignedManifest
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +38,10 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
 
     audit: bytes
     sign: Sign
+    sign_task: tasks.Sign
+    sign_release: Callable[[bytes], SignedManifest]
+    pinned: PinnedKeys
+    """Public halves that every settings document carries."""
     ca_fingerprint: str
 
 
@@ -60,17 +67,18 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
 class Parts:
     """The open state, the keys, the clock and the limits of this process."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of the API meet here
         self,
         *,
         state: State,
         keys: Keys,
         events: Ask,
+        releases: ReleaseFiles,
         clock: Clock,
         limits: Limits | None = None,
         node: Node | None = None,
     ) -> None:
-        self.state, self.keys, self.events, self.clock = state, keys, events, clock
+        self.state, self.keys, self.events, self.releases, self.clock = state, keys, events, releases, clock
         self.node = node or Node()
         self.limits = limits or Limits()
         self.logins = Throttle(clock, burst=self.limits.logins, interval=6 * SECOND)
@@ -78,4 +86,5 @@ class Parts:
         self.unknown_names = Throttle(clock, burst=accounts.FREE_FAILURES, interval=accounts.FIRST_WAIT)
         """Makes a name that no account has wait as an account does, so that waiting tells nothing."""
         self.hashing = BoundedSemaphore(self.limits.hashes)
+        self.uploading = BoundedSemaphore(1)
         self.searching = BoundedSemaphore(self.limits.searches)

@@ -43,6 +43,8 @@ class Access(NamedTuple):
     action: str
     answers: Any
     subject: str
+    media: str = ""
+    """Of a body that the route reads itself."""
 
 
 class Declared(NamedTuple):
@@ -71,7 +73,7 @@ class Routes:
         """Declare a POST that only reads: a question too long or too secret for a URL."""
         return self._declare("POST", path, Access(needs, "", answers, self.subject))
 
-    def change(
+    def change(  # noqa: PLR0913 - what a route says of itself
         self,
         method: str,
         path: str,
@@ -80,11 +82,12 @@ class Routes:
         action: str,
         answers: Any = None,
         status: int = 200,
+        media: str = "",
     ) -> Callable[[Endpoint], Endpoint]:
         """Declare a route that changes something; `action` is its name in the audit log."""
         if not action:
             raise ConfigError(f"{method} {path} changes something and needs an action")
-        access = Access(needs, action, answers, self.subject)
+        access = Access(needs, action, answers, self.subject, media)
         return self._declare(method, path, access, status=204 if answers is None else status)
 
     def _declare(self, method: str, path: str, access: Access, *, status: int = 200) -> Callable[[Endpoint], Endpoint]:

@@ -22,8 +22,11 @@ from vedette.runtime.clock import now
 from vedette.runtime.errors import ConfigError
 from vedette.runtime.files import write_atomic
 from vedette.schema.policies import SignedSettings
+from vedette.store.releases import ReleaseFiles
 from vedette.store.state import open_state
+from vedette.wire.release import sign_manifest
 from vedette.wire.signature import key_id
+from vedette.wire.task import sign_task
 from vedette.wire.tls import FINGERPRINT_DIGITS
 
 _LOG = logging.getLogger(__name__)
@@ -35,10 +38,13 @@ def run(layout: Layout, chosen: CentralSettings, listen: str, ask: Ask) -> None:
     """Serve until SIGTERM. Raises ConfigError, StoreError, OSError when it cannot begin."""
     state = open_state(state_url(layout, chosen))
     try:
+        releases = ReleaseFiles(layout.releases)
+        releases.sweep()
         parts = Parts(
             state=state,
             keys=load_keys(layout),
             events=ask,
+            releases=releases,
             clock=now,
             node=Node(
                 agents_port=lambda: port_of(layout, "ingest"),
@@ -78,7 +84,15 @@ def load_keys(layout: Layout) -> Keys:
         return SignedSettings(body=body, signature=settings_key.sign(body), key_id=public)
 
     fingerprint = pki.load_authority(layout.ca_key).fingerprint[:FINGERPRINT_DIGITS]
-    return Keys(audit=audit, sign=sign, ca_fingerprint=fingerprint)
+    tasks_key, updates_key = pki.load_signing_key(layout.tasks_key), pki.load_signing_key(layout.updates_key)
+    return Keys(
+        audit=audit,
+        sign=sign,
+        sign_task=lambda order: sign_task(order, tasks_key),
+        sign_release=lambda manifest: sign_manifest(manifest, updates_key),
+        pinned=pki.pinned_keys(layout.pinned_keys),
+        ca_fingerprint=fingerprint,
+    )
 
 
 def serve(app: FastAPI, certificate: Path, listen: str, *, ready: Path) -> None:

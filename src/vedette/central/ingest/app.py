@@ -16,16 +16,18 @@ from vedette.central.ingest.committer import Committer
 from vedette.central.ingest.directory import Directory
 from vedette.central.ingest.pace import Pace
 from vedette.central.ingest.protocol import Door
+from vedette.central.ingest.release_routes import ReleaseRoutes
 from vedette.central.ingest.routes import AgentRoutes
 from vedette.central.ingest.server import Listener, bind, server_context
 from vedette.central.ingest.state_link import StateLink
 from vedette.central.layout import Layout
-from vedette.central.pki import load_authority, load_signing_key, public_pem
+from vedette.central.pki import load_authority, load_signing_key, pinned_keys, public_pem
 from vedette.central.settings import CentralSettings, split_address, state_url
 from vedette.runtime.clock import Clock, now
 from vedette.runtime.errors import StoreError
 from vedette.runtime.files import write_atomic
 from vedette.schema.fields import Micros
+from vedette.store.releases import ReleaseFiles
 from vedette.store.spool import Spool, SpoolLimits
 from vedette.store.state import State, open_state
 
@@ -35,6 +37,7 @@ RECORD_SECONDS = 0.5
 CERTIFICATE_SECONDS = 30.0
 """Between two looks whether the server's certificate was renewed."""
 
+_THREADS = ("spool", "read", "write", "releases")
 _LOG = logging.getLogger(__name__)
 
 
@@ -48,7 +51,7 @@ class Ingest:
 
     def __init__(self, layout: Layout, settings: CentralSettings, state: State, *, clock: Clock = now) -> None:
         self._layout, self._settings, self._clock = layout, settings, clock
-        self._threads = {name: ThreadPoolExecutor(1, thread_name_prefix=name) for name in ("spool", "read", "write")}
+        self._threads = {name: ThreadPoolExecutor(1, thread_name_prefix=name) for name in _THREADS}
         self._book = Bookkeeping()
         self._watch = SilenceWatch(state, clock)
         self.pace = Pace(steady)
@@ -79,6 +82,8 @@ class Ingest:
             pace=self.pace,
             ca=authority.pem,
             settings_key=public_pem(load_signing_key(layout.settings_key)),
+            keys=pinned_keys(layout.pinned_keys),
+            releases=ReleaseRoutes(ReleaseFiles(layout.releases), self._threads["releases"]),
             clock=clock,
         )
         self._context = server_context(layout.server_certificate, layout.ca_certificate, self._book.refuse)

@@ -10,6 +10,7 @@ from vedette.schema.fields import Micros
 from vedette.schema.policies import SignedSettings
 from vedette.store.state.agents import AgentIdentity
 from vedette.store.state.settings import SettingsDocument
+from vedette.store.state.tasks import Waiting
 
 STALE = 5 * SECOND
 """When the state could not be asked for so long, nobody is let in: a revocation might have been missed."""
@@ -21,6 +22,7 @@ class Directory:
     def __init__(self) -> None:
         self._identities: dict[str, AgentIdentity] = {}
         self._documents: dict[tuple[str, str], SettingsDocument] = {}
+        self._tasks: dict[str, Waiting] = {}
         self._fresh: Micros | None = None
 
     def replace_identities(self, identities: Iterable[AgentIdentity]) -> None:
@@ -30,6 +32,10 @@ class Directory:
     def replace_documents(self, documents: Iterable[SettingsDocument]) -> None:
         """Take over the current settings document of every group."""
         self._documents = {(document.tenant, document.group): document for document in documents}
+
+    def replace_tasks(self, waiting: Iterable[Waiting]) -> None:
+        """Take over for which agents there are tasks."""
+        self._tasks = {one.agent: one for one in waiting}
 
     def put(self, identity: AgentIdentity) -> None:
         """Take over one identity that this process has just changed."""
@@ -65,6 +71,11 @@ class Directory:
         """Give the version of the current document for the agent's group; 0 = none."""
         document = self._documents.get((identity.tenant, identity.group))
         return 0 if document is None else document.version
+
+    def tasks(self, identity: AgentIdentity, *, now: Micros) -> int:
+        """Give the number of the newest task that waits for the agent; 0 = none."""
+        waiting = self._tasks.get(identity.id)
+        return 0 if waiting is None or waiting.expires <= now else waiting.number
 
     def settings(self, identity: AgentIdentity) -> SignedSettings | None:
         """Give the current document for the agent's group; None when there is none."""

@@ -28,6 +28,7 @@ REASONS: dict[str, tuple[int, str]] = {
     "request_slow": (408, "the request took too long"),
     "request_oversized": (413, "the request is larger than allowed"),
     "route_unknown": (404, "there is nothing here"),
+    "release_unknown": (404, "there is no such release"),
     "settings_missing": (404, "no settings document was published for this group"),
     "connection_limit": (503, "there are too many connections"),
     # Batches.
@@ -37,6 +38,7 @@ REASONS: dict[str, tuple[int, str]] = {
     "spool_full": (503, "batches cannot be kept now"),
     "spool_deep": (503, "more events wait to be stored than should"),
     "overloaded": (503, "too many batches arrive at once"),
+    "releases_busy": (503, "too many hosts fetch a release at once"),
     "state_unavailable": (503, "identities cannot be checked now"),
 }
 

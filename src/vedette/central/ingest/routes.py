@@ -13,10 +13,12 @@ from vedette.central.ingest.directory import Directory
 from vedette.central.ingest.pace import Pace
 from vedette.central.ingest.peer import Peer
 from vedette.central.ingest.refusal import Refused
+from vedette.central.ingest.release_routes import RELEASES, ReleaseRoutes
 from vedette.central.ingest.state_link import StateLink
 from vedette.runtime.clock import Clock
 from vedette.runtime.errors import IdentityError, StoreError, WireError
 from vedette.schema.fields import Micros
+from vedette.schema.signed import PinnedKeys
 from vedette.store.spool import Outcome, Record
 from vedette.store.state.agents import AgentIdentity
 from vedette.store.streams import StreamKey
@@ -30,6 +32,7 @@ from vedette.wire.messages import (
     Receipt,
     RenewReply,
     RenewRequest,
+    TaskList,
     decode_message,
     encode_message,
 )
@@ -146,14 +149,18 @@ class AgentRoutes:
         pace: Pace,
         ca: str,
         settings_key: str,
+        keys: PinnedKeys,
+        releases: ReleaseRoutes,
         clock: Clock,
     ) -> None:
         self._directory, self._state, self._committer, self._book = directory, state, committer, book
         self._pace, self._ca, self._settings_key, self._clock = pace, ca, settings_key, clock
+        self._keys, self._releases = keys, releases
         self._budget = Budget(BODIES_BYTES)
         self._routes: dict[tuple[str, str], Callable[[Request], Awaitable[Reply]]] = {
             ("POST", "/agent/v1/batch"): self._batch,
             ("GET", "/agent/v1/settings"): self._settings,
+            ("GET", "/agent/v1/tasks"): self._tasks,
             ("GET", "/agent/v1/ping"): self._ping,
             ("POST", "/agent/v1/renew"): self._renew,
             ("POST", "/agent/v1/enrol"): self._enrol,
@@ -182,6 +189,8 @@ class AgentRoutes:
     async def _answer(self, request: Request) -> Reply:
         """Give the answer; every error of a caller becomes Refused with its reason."""
         route = self._routes.get((request.method, request.path))
+        if request.method == "GET" and request.path.startswith(RELEASES):
+            route = self._release
         if route is None:
             raise Refused("route_unknown", f"{request.method} {request.path[:200]}")
         try:
@@ -216,6 +225,7 @@ class AgentRoutes:
             time=now,
             settings_version=version,
             rate=rate,
+            tasks=self._directory.tasks(identity, now=now),
         )
         close = request.crowded and len(frame) > LARGE_BYTES
         return Reply(body=encode_message(receipt), close=close)
@@ -230,6 +240,15 @@ class AgentRoutes:
         if document is None:
             raise Refused("settings_missing")
         return Reply(body=encode_message(document))
+
+    async def _tasks(self, request: Request) -> Reply:
+        identity = await self._identify(request)
+        return Reply(body=encode_message(TaskList(tasks=await self._state.hand_over(identity))))
+
+    async def _release(self, request: Request) -> Reply:
+        await self._identify(request)
+        body, kind = await self._releases.answer(request.path.removeprefix(RELEASES))
+        return Reply(body=body, kind=kind)
 
     async def _ping(self, request: Request) -> Reply:
         identity = await self._identify(request)
@@ -257,6 +276,7 @@ class AgentRoutes:
             settings_key=self._settings_key,
             tenant=identity.tenant,
             group=identity.group,
+            keys=self._keys,
         )
         return Reply(body=encode_message(reply))
 

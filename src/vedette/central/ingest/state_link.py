@@ -6,7 +6,7 @@ Reading has a thread of its own: a writer that waits for its turn must not delay
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from sqlalchemy import Connection
@@ -16,11 +16,21 @@ from vedette.central.ingest.directory import Directory
 from vedette.central.pki import Authority, IssuedCertificate
 from vedette.runtime.clock import Clock
 from vedette.schema.fields import Micros
-from vedette.store.state import State, agents, ledger, refusals, settings
+from vedette.schema.tasks import SignedTask
+from vedette.store.state import State, agents, ledger, refusals, settings, tasks
 from vedette.store.state.agents import AgentIdentity
 from vedette.store.state.settings import SettingsDocument
+from vedette.wire import limits
 
 T = TypeVar("T")
+
+
+class Changes(NamedTuple):
+    """What is another one than at the last look; None: nothing of it."""
+
+    identities: list[AgentIdentity] | None
+    documents: list[SettingsDocument] | None
+    waiting: list[tasks.Waiting] | None
 
 
 class StateLink:
@@ -41,15 +51,18 @@ class StateLink:
         self._authority, self._clock = authority, clock
         self._identity_version = -1
         self._settings_versions: dict[tuple[str, str], int] = {}
+        self._tasks_version = -1
 
     async def refresh(self) -> None:
         """Bring the directory up to date; what has not changed is not read again."""
         now = self._clock()
-        identities, documents = await self._read(self._changes)
+        identities, documents, waiting = await self._read(self._changes)
         if identities is not None:
             self._directory.replace_identities(identities)
         if documents is not None:
             self._directory.replace_documents(documents)
+        if waiting is not None:
+            self._directory.replace_tasks(waiting)
         self._directory.freshen(now)
 
     async def enrol(
@@ -95,6 +108,10 @@ class StateLink:
         await self._write(lambda db: agents.set_certificate(db, identity.id, identity.next_serial, not_after))
         await self.refresh()
 
+    async def hand_over(self, identity: AgentIdentity) -> list[SignedTask]:
+        """Give the tasks that wait for an agent, and note that it was sent them."""
+        return await self._write(lambda db: tasks.hand_over(db, identity.id, now=self._clock(), limit=limits.TASKS))
+
     async def record(self, entries: Entries) -> None:
         """Write ledger rows, last contacts and refusals in one transaction."""
 
@@ -107,8 +124,8 @@ class StateLink:
 
         await self._write(work)
 
-    def _changes(self, db: Connection) -> tuple[list[AgentIdentity] | None, list[SettingsDocument] | None]:
-        identities = documents = None
+    def _changes(self, db: Connection) -> Changes:
+        identities = documents = waiting = None
         version = agents.identity_version(db)
         if version != self._identity_version:
             identities = agents.identities(db)
@@ -117,7 +134,11 @@ class StateLink:
         if versions != self._settings_versions:
             documents = settings.all_current(db)
             self._settings_versions = versions
-        return identities, documents
+        number = tasks.version(db)
+        if number != self._tasks_version:
+            waiting = tasks.waiting(db, now=self._clock())
+            self._tasks_version = number
+        return Changes(identities, documents, waiting)
 
     async def _read(self, work: Callable[[Connection], T]) -> T:
         def run() -> T:

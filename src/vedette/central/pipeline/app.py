@@ -15,8 +15,9 @@ from vedette.central.store_link import StoreLink
 from vedette.runtime.clock import Clock, now
 from vedette.runtime.files import write_atomic
 from vedette.store.columns import arrow_table
-from vedette.store.state import State, agents, ledger, open_state
+from vedette.store.state import State, agents, ledger, open_state, rollouts, tasks
 from vedette.store.state.ledger import StreamCount
+from vedette.store.state.tasks import TaskUpdate
 from vedette.wire.merge import merge
 
 FORGET_SECONDS = 3600.0
@@ -52,6 +53,12 @@ class StateLink:
                 present = [int(path.stem) for path in self._spool.glob("*.seg")]
                 ledger.forget_segments(db, min([number, *present]))
 
+    def update_tasks(self, updates: tuple[TaskUpdate, ...]) -> None:
+        """Take what hosts reported of their tasks, and pause roll-outs that go wrong."""
+        with self._state.write() as db:
+            for rollout in tasks.reported(db, updates):
+                rollouts.judge(db, rollout, now=self._clock())
+
 
 def run(data: Path, share: Share) -> None:
     """Process segments until SIGTERM. Raises ConfigError or StoreError when it cannot begin."""
@@ -61,7 +68,9 @@ def run(data: Path, share: Share) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    links = Links(tenants=link.tenants, insert=StoreLink(layout).insert, settle=link.settle)
+    links = Links(
+        tenants=link.tenants, insert=StoreLink(layout).insert, settle=link.settle, update_tasks=link.update_tasks
+    )
     layout.dead_letter.mkdir(mode=0o700, parents=True, exist_ok=True)
     worker = Worker(Folders(layout.spool, layout.dead_letter), links, share, stop)
     # pyarrow loads pandas at its first conversion: a second that the first segment should not wait for.

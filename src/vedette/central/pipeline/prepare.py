@@ -9,12 +9,14 @@ import numpy as np
 
 from vedette.central.pipeline.clock_rule import correct_times
 from vedette.central.pipeline.dead_letter import DeadLetter
+from vedette.central.pipeline.task_reports import task_updates
 from vedette.runtime.clock import DAY
 from vedette.runtime.errors import WireError
 from vedette.store.retention import day_of
 from vedette.store.segment import Record
 from vedette.store.state.ledger import StreamCount
 from vedette.store.state.ledger_days import DayCount
+from vedette.store.state.tasks import TaskUpdate
 from vedette.wire.batch import RawBatch, decode
 from vedette.wire.merge import KNOWN_TYPES, Arrival, Batch, merge
 from vedette.wire.values import Indices
@@ -26,6 +28,7 @@ class Prepared(msgspec.Struct, frozen=True):
     batch: Batch
     letters: tuple[DeadLetter, ...]
     counts: tuple[StreamCount, ...]
+    updates: tuple[TaskUpdate, ...]
 
 
 class _Stream(NamedTuple):
@@ -52,7 +55,8 @@ def prepare(records: Sequence[Record], tenants: Mapping[str, str]) -> Prepared:
         )
     joined = merge(arrivals)
     corrected = correct_times(joined)
-    return Prepared(joined, tuple(letters), _counts(joined, arrivals, letters, corrected))
+    updates = task_updates(joined, arrivals)
+    return Prepared(joined, tuple(letters), _counts(joined, arrivals, letters, corrected), updates)
 
 
 def dead_counts(records: Sequence[Record]) -> tuple[StreamCount, ...]:

@@ -16,6 +16,7 @@ from vedette.runtime.errors import StoreError
 from vedette.store.columns import arrow_table, ipc_stream
 from vedette.store.segment import Record, scan
 from vedette.store.state.ledger import StreamCount
+from vedette.store.state.tasks import TaskUpdate
 
 POLL_SECONDS = 0.05
 """Between looks at the spool while there is nothing to do."""
@@ -49,6 +50,8 @@ class Links(msgspec.Struct, frozen=True):
     """Store an Arrow stream under a token: the segment's number and the portion's."""
     settle: Callable[[int, tuple[StreamCount, ...]], None]
     """Count a segment in the ledger, once."""
+    update_tasks: Callable[[tuple[TaskUpdate, ...]], None]
+    """Take what hosts reported of their tasks; again does no harm."""
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -72,6 +75,7 @@ class _Ready(msgspec.Struct, frozen=True):
     """Arrow stream; empty when there are no rows."""
     counts: tuple[StreamCount, ...]
     poison: str = ""
+    updates: tuple[TaskUpdate, ...] = ()
 
     @property
     def segment(self) -> int:
@@ -133,7 +137,7 @@ class Worker:
             prepared, data = made
             if prepared.letters and not self._until_done(self._keeping(path, number, prepared)):
                 return
-            yield _Ready(path, number, last, data, prepared.counts, damage)
+            yield _Ready(path, number, last, data, prepared.counts, damage, prepared.updates)
 
     def _try_to_prepare(self, records: list[Record], tenants: Mapping[str, str]) -> tuple[Prepared, bytes] | str | None:
         """Give the rows and their Arrow stream, or why there are none, or None when told to stop."""
@@ -181,6 +185,8 @@ class Worker:
         refusal = self._inserted(ready) if ready.data else ""
         if refusal is None:
             return
+        if ready.updates and not self._until_done(lambda: self._updated(ready)):
+            return
         self._counts += tuple(map(_all_dead, ready.counts)) if refusal else ready.counts
         self._poison = self._poison or refusal or ready.poison
         if ready.last:
@@ -202,6 +208,10 @@ class Worker:
 
     def _insert(self, ready: _Ready) -> bool:
         self._links.insert(ready.data, f"{ready.segment}/{ready.portion}")
+        return True
+
+    def _updated(self, ready: _Ready) -> bool:
+        self._links.update_tasks(ready.updates)
         return True
 
     def _settled(self, ready: _Ready) -> bool:
