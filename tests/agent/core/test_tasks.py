@@ -67,14 +67,10 @@ class Desk:
         return sign_task(TaskOrder(**(values | more)), KEY)
 
     def work(self) -> None:
-        """Run what waits, then end."""
+        """Run what waits."""
         stop = threading.Event()
-        thread = threading.Thread(target=self.desk.loop, args=(stop,))
-        thread.start()
         while self.desk._queue:
-            pass
-        stop.set()
-        thread.join()
+            self.desk._run(self.desk._queue.popleft(), stop)
 
     @property
     def states(self) -> list[str | None]:

@@ -1,8 +1,8 @@
 """Tasks of this host: each order is checked, written down before it is begun, run once, and reported at each change.
 
-The journal (`tasks.json`) holds the ids that were taken and the tasks that are not over. A task whose agent was killed
-goes on if it had not begun or its runner can resume it, else it has failed. A report is in the buffer before the journal forgets its task: a kill in
-between gives the same report twice, never none.
+The journal (`tasks.json`) holds the ids that were taken and the tasks that are not over. A task whose agent was
+killed goes on if it had not begun or its runner can resume it, else it has failed. A report is in the buffer before the
+journal forgets its task: a kill in between gives the same report twice, never none.
 """
 
 import logging
