@@ -167,7 +167,12 @@ class TaskDesk:
                 return
 
     def _run(self, entry: Entry, stop: threading.Event) -> None:
-        order, runner = entry.order, self.runners[entry.order.type]
+        order, runner = entry.order, self.runners.get(entry.order.type)
+        if self.open(order.id) is None:
+            return  # it ended while it waited: its trial was taken back
+        if runner is None:
+            self.end(order.id, "failed", f"this version knows no task of type {order.type!r}")
+            return
         if entry.begun and not runner.resumes:
             self.end(order.id, "failed", "the agent ended while it ran")
             return
