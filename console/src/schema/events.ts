@@ -18,6 +18,7 @@ export interface Common {
   readonly "os.name"?: string | null;
   readonly "os.version"?: string | null;
   readonly "process.capabilities"?: string | null;
+  readonly "process.cgroup_id"?: number | null;
   readonly "process.command_line"?: string | null;
   readonly "process.container_id"?: string | null;
   readonly "process.entity_id"?: string | null;
@@ -32,10 +33,12 @@ export interface Common {
   readonly "process.integrity"?: string | null;
   readonly "process.kind"?: string | null;
   readonly "process.mount_namespace"?: number | null;
+  readonly "process.network_namespace"?: number | null;
   readonly "process.parent.entity_id"?: string | null;
   readonly "process.parent.file.path"?: string | null;
   readonly "process.parent.pid"?: number | null;
   readonly "process.pid"?: number | null;
+  readonly "process.pid_namespace"?: number | null;
   readonly "session.end"?: number | null;
   readonly "session.id"?: string | null;
   readonly "session.logon_id"?: string | null;
@@ -818,6 +821,7 @@ export const FIELDS: Readonly<Record<string, FieldInfo>> = {
   "process.args": { kind: "list", description: "Argument vector, as it was given", searchable: true },
   "process.args_truncated": { kind: "boolean", description: "The argument vector or environment was longer than what is kept", searchable: true },
   "process.capabilities": { kind: "text", description: "Effective Linux capabilities, comma-separated; empty = none", searchable: true },
+  "process.cgroup_id": { kind: "integer", description: "Id of the unified control group", searchable: true },
   "process.command_line": { kind: "text", description: "Command that started the process (start options)", searchable: true },
   "process.container_id": { kind: "text", description: "Id of the container", searchable: true },
   "process.end_time": { kind: "time", description: "End of the process; joined into the start event when it is known", searchable: true },
@@ -850,6 +854,7 @@ export const FIELDS: Readonly<Record<string, FieldInfo>> = {
   "process.integrity": { kind: "text", description: "Windows integrity level", searchable: true },
   "process.kind": { kind: "text", description: "exec, fork, interpreted, setuid, memory, kernel_thread, platform_binary; by the source", searchable: true },
   "process.mount_namespace": { kind: "integer", description: "Inode number of the mount namespace", searchable: true },
+  "process.network_namespace": { kind: "integer", description: "Inode number of the network namespace", searchable: true },
   "process.parent.command_line": { kind: "text", description: "Command that started the parent", searchable: true },
   "process.parent.entity_id": { kind: "text", description: "UniquePID of the parent", searchable: true },
   "process.parent.file.directory": { kind: "text", description: "Folder alone", searchable: true },
@@ -859,6 +864,7 @@ export const FIELDS: Readonly<Record<string, FieldInfo>> = {
   "process.parent.file.sha256": { kind: "text", description: "SHA-256, lower-case hex", searchable: true },
   "process.parent.pid": { kind: "integer", description: "PID of the parent", searchable: true },
   "process.pid": { kind: "integer", description: "PID on its host", searchable: true },
+  "process.pid_namespace": { kind: "integer", description: "Inode number of the PID namespace", searchable: true },
   "process.start_time": { kind: "time", description: "Start of the process", searchable: true },
   "process.working_directory": { kind: "text", description: "Folder in which it was started", searchable: true },
   "registry.key": { kind: "text", description: "Path to the registry key", searchable: true },

@@ -20,7 +20,7 @@ NO_ID = 0xFFFFFFFF
 
 _HEADER = Struct("<HHIQQ2I5I3IQ")
 _INODE = "4Q6I8x"
-_EXEC = Struct("<HHIQQ2I5I3IQ" + _INODE + "2Q4I4H16s")
+_EXEC = Struct("<HHIQQ2I5I3IQ" + _INODE + "2Q2I4I4H16s")
 _EXIT = Struct("<HHIQQ2I5I3IQ" + "I4x")
 _NET = Struct("<HHIQQ2I5I3IQ" + "4H16s16si4x")
 _FILE = Struct("<HHIQQ2I5I3IQ" + _INODE + "I4x")
@@ -67,6 +67,8 @@ class Exec(Acted, gc=False):
     inode: Inode
     capabilities: int
     cgroup: int
+    pid_namespace: int
+    network_namespace: int
     path: bytes
     directory: bytes
     name: bytes
@@ -213,7 +215,7 @@ def _fork(data: bytes, offset: int, _end: int) -> Record | None:
 def _exec(data: bytes, offset: int, end: int) -> Record | None:
     (k, f, _, at, start, pid, _, u, g, eu, eg, lo, se, ns, pa, ps,
      no, si, mo, ch, de, ge, mode, uid, gid, li,
-     capabilities, cgroup, arguments, _, kept, total,
+     capabilities, cgroup, pid_namespace, network_namespace, arguments, _, kept, total,
      path, directory, name, _, tty) = _EXEC.unpack_from(data, offset)  # fmt: skip
     a = offset + _EXEC.size
     b = a + path
@@ -226,7 +228,8 @@ def _exec(data: bytes, offset: int, end: int) -> Record | None:
     env = args.pop() if len(args) > arguments else b""
     return Exec(
         k, f, at, start, pid, (u, g, eu, eg, lo), se, ns, pa, ps, Inode(no, si, mo, ch, de, ge, mode, uid, gid, li),
-        capabilities, cgroup, data[a:b], data[b:c], data[c:d].rstrip(b"\0"), tty.partition(b"\0")[0],
+        capabilities, cgroup, pid_namespace, network_namespace,
+        data[a:b], data[b:c], data[c:d].rstrip(b"\0"), tty.partition(b"\0")[0],
         args, env, total,
     )  # fmt: skip
 

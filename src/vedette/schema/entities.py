@@ -181,6 +181,9 @@ class Process(Entity, frozen=True, kw_only=True):
     integrity: Annotated[Word | None, doc("Windows integrity level")] = None
     capabilities: Annotated[Word | None, doc("Effective Linux capabilities, comma-separated; empty = none")] = None
     mount_namespace: Annotated[Number | None, doc("Inode number of the mount namespace")] = None
+    pid_namespace: Annotated[Number | None, doc("Inode number of the PID namespace")] = None
+    network_namespace: Annotated[Number | None, doc("Inode number of the network namespace")] = None
+    cgroup_id: Annotated[Count | None, doc("Id of the unified control group")] = None
     container_id: Annotated[Word | None, doc("Id of the container")] = None
     parent: Annotated[Parent | None, doc("The process that started it")] = None
 

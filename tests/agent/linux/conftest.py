@@ -24,6 +24,7 @@ from vedette.agent.linux.sources.module_events import ModuleEvents
 from vedette.agent.linux.sources.network_events import NetworkEvents
 from vedette.agent.linux.sources.process_events import ProcessEvents
 from vedette.agent.linux.sources.script_events import ScriptEvents
+from vedette.agent.linux.witnesses import Witnesses
 from vedette.probes import records
 from vedette.probes.records import NO_ID, Exec, Exit, FileAct, Fork, Inode, Net, PathAct
 from vedette.schema.events.base import Event
@@ -89,7 +90,8 @@ class World:
     """The model with its translators, a clock that the test moves, and the events that came out."""
 
     def __init__(self) -> None:
-        self.now = 100 * SECOND
+        self.now, self.namespace = 100 * SECOND, OURS
+        self.elsewhere: set[int] = set()
         self.events: list[Event] = []
         self.hasher = FakeHasher()
         self.found: dict[int, Found] = {}
@@ -100,9 +102,10 @@ class World:
         self.model = Model(
             emit=self.events.append,
             processes=Processes("host", "boot", clock),
+            witnesses=Witnesses(lambda pid: OURS + 1 if pid in self.elsewhere else 0),
             accounts=accounts,
             environments=Environments(("*token*",)),
-            containers=Containers(lambda _: ""),
+            containers=Containers(OURS, lambda _: ""),
             files=Files(accounts),
             names=Names(),
             lookups=self.lookups,
@@ -124,7 +127,7 @@ class World:
         self.now += 1000
         return {
             "kind": kind, "flags": flags, "time": self.now, "start": start, "pid": pid, "ids": IDS, "session": NO_ID,
-            "mount_namespace": OURS, "parent": parent[0], "parent_start": parent[1],
+            "mount_namespace": self.namespace, "parent": parent[0], "parent_start": parent[1],
         }  # fmt: skip
 
     def fork(self, pid: int, *, parent: tuple[int, int] = (1, 0)) -> int:
@@ -141,7 +144,8 @@ class World:
         self.scripts.exec(
             Exec(
                 **self.act(records.EXEC, pid, start, parent=parent, flags=other.pop("flags", 0)),
-                inode=inode, capabilities=0, cgroup=1, path=walk(path), directory=walk("/home/u"),
+                inode=inode, capabilities=0, cgroup=1, pid_namespace=8, network_namespace=9, path=walk(path),
+                directory=walk("/home/u"),
                 name=other.pop("name", b""), tty=b"", args=[arg.encode() for arg in args],
                 env=other.pop("env", b"A=1\0MY_TOKEN=x\0"),
                 strings_length=0,

@@ -279,6 +279,43 @@ def test_a_program_that_exists_in_memory_only_is_told(live: Live) -> None:
     assert made.file.path == process.file.path == "memfd:payload"
 
 
+CONTAINER = """
+import ctypes, os, shutil, subprocess, sys
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.unshare(0x40000000 | 0x20000000 | 0x20000) == 0, ctypes.get_errno()  # network, PIDs, mounts
+assert libc.mount(b"none", b"/", None, 0x44000, None) == 0
+assert libc.mount(b"none", sys.argv[1].encode(), b"tmpfs", 0, None) == 0
+first = subprocess.Popen(["/bin/cat"])  # with the end of its first process a PID namespace ends
+for number in range(20):
+    program = f"{sys.argv[1]}/tool{number}"
+    with open(program, "wb") as file:
+        file.write(open("/bin/true", "rb").read() + b"%d" % number)
+    os.chmod(program, 0o755)
+    subprocess.run([program])
+first.wait()
+"""
+
+
+def test_programs_of_a_container_that_end_at_once_have_digests_and_namespaces(live: Live, place: Path) -> None:
+    with subprocess.Popen(["/usr/bin/python3", "-c", CONTAINER, str(place)], stdin=subprocess.PIPE) as entry:
+        outside = live.start_of(entry.pid)
+        for number in range(20):
+            path = f"{place}/tool{number}"
+            event = live.one(
+                ProcessStart,
+                lambda e, p=path: e.process is not None and e.process.file is not None and e.process.file.path == p,  # type: ignore[misc]
+            )
+            process = event.process
+            assert process is not None
+            assert process.file is not None
+            assert process.file.sha256 == hashlib.sha256(Path("/bin/true").read_bytes() + b"%d" % number).hexdigest()
+            for name, short in (("mount", "mnt"), ("network", "net"), ("pid", "pid_for_children")):
+                inside = Path(f"/proc/{entry.pid}/ns/{short}").stat().st_ino
+                assert getattr(process, f"{name}_namespace") == inside != getattr(outside, f"{name}_namespace")
+        assert entry.stdin is not None
+        entry.stdin.close()
+
+
 def test_a_created_file_has_digests_type_dates_and_maker(live: Live, place: Path) -> None:
     path = place / "made.txt"
     before = time.time_ns() // 1000 - 1_000_000

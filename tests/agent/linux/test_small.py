@@ -16,6 +16,9 @@ from vedette.agent.linux.containers import Containers
 from vedette.agent.linux.files import Names, full_path
 from vedette.agent.linux.kernel_time import KernelTime, ticks
 
+HOME = 4
+"""Mount namespace of the agent."""
+
 
 @pytest.mark.parametrize(
     ("mask", "names"),
@@ -32,8 +35,8 @@ def test_a_container_is_told_once_per_control_group() -> None:
         asked.append(pid)
         return f"0::/system.slice/docker-{'ab' * 32}.scope\n"
 
-    containers = Containers(groups)
-    assert [containers.of(9, 1), containers.of(9, 2), containers.of(1, 3)] == ["ab" * 32, "ab" * 32, None]
+    containers = Containers(HOME, groups)
+    assert [containers.of(9, 1, HOME), containers.of(9, 2, 6), containers.of(1, 3, HOME)] == ["ab" * 32] * 2 + [None]
     assert asked == [1]
 
 
@@ -46,8 +49,15 @@ def test_a_control_group_whose_process_is_gone_is_asked_for_again() -> None:
             raise FileNotFoundError
         return answer
 
-    containers = Containers(groups)
-    assert [containers.of(9, 1), containers.of(9, 2)] == [None, "cd" * 32]
+    containers = Containers(HOME, groups)
+    assert [containers.of(9, 1, HOME), containers.of(9, 2, HOME)] == [None, "cd" * 32]
+
+
+def test_containers_in_the_root_group_are_told_apart_by_their_mounts() -> None:
+    groups = {1: f"5:cpu:/docker/{'ab' * 32}\n0::/\n", 2: f"5:cpu:/docker/{'cd' * 32}\n0::/\n", 3: "0::/\n"}
+    containers = Containers(HOME, lambda pid: groups[pid])
+    assert [containers.of(1, 1, 6), containers.of(1, 2, 8), containers.of(1, 3, HOME)] == ["ab" * 32, "cd" * 32, None]
+    assert [containers.of_process(1, 6), containers.of_process(1, HOME)] == ["ab" * 32, None]
 
 
 def test_times_of_the_kernel_are_times_of_day() -> None:

@@ -34,6 +34,8 @@ class Found(msgspec.Struct):
     session: int = NO_ID
     capabilities: int = 0
     mount_namespace: int = 0
+    pid_namespace: int = 0
+    network_namespace: int = 0
 
 
 def running(proc: Path = PROC) -> Iterator[Found]:
@@ -92,7 +94,9 @@ def _add_image(found: Found, folder: Path) -> None:
     with contextlib.suppress(OSError):
         found.directory = os.fsencode((folder / "cwd").readlink())
     with contextlib.suppress(OSError):
-        found.mount_namespace = (folder / "ns/mnt").stat().st_ino
+        found.mount_namespace, found.pid_namespace, found.network_namespace = (
+            (folder / "ns" / name).stat().st_ino for name in ("mnt", "pid", "net")
+        )
     with contextlib.suppress(OSError):
         link = folder / "exe"
         found.path = os.fsencode(link.readlink()).removesuffix(b" (deleted)")

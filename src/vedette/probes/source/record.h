@@ -58,6 +58,7 @@ struct exec_record {
 	struct header header;
 	struct inode_facts inode;
 	__u64 capabilities, cgroup;
+	__u32 pid_namespace, network_namespace;
 	__u32 arguments, variables;              /* how many */
 	__u32 strings_kept, strings_length;      /* bytes: kept here, and in the process */
 	__u16 path_length, directory_length, name_length, reserved;

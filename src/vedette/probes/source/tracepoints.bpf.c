@@ -28,6 +28,15 @@
 
 /* ------------------------------------------------------------------------------------------ processes */
 
+/* Number of the PID namespace that a process is in (nsproxy has the one of its children). */
+static __always_inline __u32 pid_namespace_of(struct task_struct *task)
+{
+	struct pid *pid = BPF_CORE_READ(task, thread_pid);
+	__u64 at = (__u64)BPF_CORE_READ(pid, level) * bpf_core_type_size(struct upid);
+	struct upid *own = (void *)pid + bpf_core_field_offset(struct pid, numbers) + at;
+	return BPF_CORE_READ(own, ns, ns.inum);
+}
+
 /* The arguments and the environment lie side by side on the new stack: `size` bytes at `from`. */
 static __always_inline int report_exec(struct task_struct *task, struct linux_binprm *bprm, unsigned long from,
 				       unsigned long size)
@@ -50,6 +59,8 @@ static __always_inline int report_exec(struct task_struct *task, struct linux_bi
 	e->variables = bprm->envc;
 	bpf_core_read(&e->capabilities, sizeof(e->capabilities), &task->cred->cap_effective);
 	e->cgroup = bpf_get_current_cgroup_id();
+	e->pid_namespace = pid_namespace_of(task);
+	e->network_namespace = BPF_CORE_READ(task, nsproxy, net_ns, ns.inum);
 	e->reserved = 0;
 	__builtin_memset(e->tty, 0, sizeof(e->tty));
 	struct tty_struct *tty = task->signal->tty;

@@ -106,7 +106,12 @@ struct cred {
 };
 struct ns_common { unsigned int inum; };
 struct mnt_namespace { struct ns_common ns; };
-struct nsproxy { struct mnt_namespace *mnt_ns; };
+struct pid_namespace { struct ns_common ns; };
+struct net { struct ns_common ns; };
+struct nsproxy { struct mnt_namespace *mnt_ns; struct net *net_ns; };
+/* A process has a number in each PID namespace from the first one (level 0) to its own. */
+struct upid { int nr; struct pid_namespace *ns; };
+struct pid { unsigned int level; struct upid numbers[1]; };
 struct mm_struct { unsigned long arg_start, arg_end, env_start, env_end; };
 struct tty_struct { char name[64]; };
 struct signal_struct {
@@ -129,6 +134,7 @@ struct task_struct {
 	struct fs_struct *fs;
 	struct files_struct *files;
 	struct nsproxy *nsproxy;
+	struct pid *thread_pid;
 	struct signal_struct *signal;
 	unsigned int in_execve : 1;
 };

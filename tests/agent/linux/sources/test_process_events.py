@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.agent.linux.conftest import SECOND, World, content_of, inode_of
+from tests.agent.linux.conftest import OURS, SECOND, World, content_of, inode_of
 
 from vedette.agent.linux.examine import Content
 from vedette.agent.linux.inventory import Found
@@ -301,3 +301,14 @@ def test_a_deleted_program_still_has_what_the_kernel_said(world: World) -> None:
 @pytest.mark.root
 def test_this_boot_has_an_id() -> None:
     assert len(boot_id()) == 36
+
+
+def test_a_program_of_another_mount_namespace_is_looked_for_through_others_that_run_there(world: World) -> None:
+    world.namespace, world.elsewhere = OURS + 1, {50}
+    world.exec(50, world.fork(50), "/entry", "entry")
+    world.exec(60, world.fork(60), "/tool", "tool")
+    world.tick()
+    assert [question.paths for question in world.hasher.questions] == [
+        (b"/proc/50/root/entry", b"/proc/50/exe"),
+        (b"/proc/60/root/tool", b"/proc/60/exe", b"/proc/50/root/tool"),
+    ]

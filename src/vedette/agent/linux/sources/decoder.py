@@ -25,6 +25,7 @@ from vedette.agent.linux.sources.network_events import NetworkEvents
 from vedette.agent.linux.sources.process_events import ProcessEvents
 from vedette.agent.linux.sources.script_events import ScriptEvents
 from vedette.agent.linux.sources.shared import Shared
+from vedette.agent.linux.witnesses import Witnesses
 from vedette.probes import records
 from vedette.probes.ring import Chunk
 from vedette.schema.events.base import Event
@@ -51,17 +52,19 @@ class Decoder:
         self._clock, self._hasher, self._lookups = clock, hasher, Lookups(hasher)
         self.malformed = 0
         self._reached = 0
+        home = Path("/proc/self/ns/mnt").stat().st_ino
         model = Model(
             emit=emit,
             processes=Processes(host_id, boot_id(), clock),
             accounts=accounts,
             environments=Environments(settings.redact, keep=settings.keep_environment),
-            containers=Containers(),
+            containers=Containers(home),
             files=Files(accounts),
             names=Names(),
             lookups=self._lookups,
             clock=clock,
-            mount_namespace=Path("/proc/self/ns/mnt").stat().st_ino,
+            witnesses=Witnesses(),
+            mount_namespace=home,
         )
         self._processes = ProcessEvents(model)
         self._files = FileEvents(model, self._processes, exclude=settings.exclude_paths)

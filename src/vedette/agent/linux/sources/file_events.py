@@ -61,10 +61,10 @@ class Wanted(msgspec.Struct, gc=False):
     record: FileAct
     path: str
     answers: list[Answer]
-    opened: bytes = b""
+    opened: tuple[bytes, ...] = ()
     """Where it is, if not where the record says."""
     ticket: Ticket | None = None
-    moved: bytes = b""
+    moved: tuple[bytes, ...] = ()
     """Where it can be found now, after it was looked for under its old name."""
     again: bool = False
     """It was not where it should be: the record that says where it went may be on its way. Once."""
@@ -192,7 +192,7 @@ class FileEvents:
 
     def _renamed(self, record: PathAct, folder: str, name: str, path: str) -> None:
         previous = full_path(*self._model.names.of_name(record.base, record.name))
-        opened = self._model.reachable(record, joined_path(record.new_base, record.new_name))
+        opened = self._model.places(record, joined_path(record.new_base, record.new_name))
 
         def renamed(content: Content) -> None:
             self._change(record, folder, name, content, operation="rename", previous=previous)
@@ -279,7 +279,7 @@ class FileEvents:
 
     def _ask(self, wanted: Wanted) -> None:
         def answered(content: Content) -> None:
-            moved, wanted.moved = wanted.moved, b""
+            moved, wanted.moved = wanted.moved, ()
             if content.status not in ("deleted", "replaced") or wanted.settled or (wanted.again and not moved):
                 self._settle(wanted, content)
             elif moved:
@@ -290,9 +290,9 @@ class FileEvents:
                 self._new.append(wanted)
 
         record, model = wanted.record, self._model
-        opened = wanted.opened or model.reachable(record, walked_path(record.path))
+        opened = wanted.opened or model.places(record, walked_path(record.path))
         wanted.ticket = model.lookups.ask(
-            (opened,), answered, version=version_of(record.inode), modified=record.inode.modified
+            opened, answered, version=version_of(record.inode), modified=record.inode.modified
         )
 
     def _settle(self, wanted: Wanted, content: Content) -> None:

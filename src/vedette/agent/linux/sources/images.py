@@ -51,7 +51,10 @@ class Images:
             "kind": _kind(record),
             "capabilities": capability_names(record.capabilities),
             "mount_namespace": record.mount_namespace,
-            "container_id": model.containers.of(record.cgroup, record.pid),
+            "pid_namespace": record.pid_namespace,
+            "network_namespace": record.network_namespace,
+            "cgroup_id": record.cgroup,
+            "container_id": model.containers.of(record.cgroup, record.pid, record.mount_namespace),
         }
         life.session = self._session(record.session, record.ids[4], text(record.tty), env)
         version = version_of(record.inode)
@@ -60,7 +63,8 @@ class Images:
             facts["file"] = file
             return Image(facts, since=record.time, started_by=life.parent)
         image = Image(facts, since=record.time, started_by=life.parent, file_known=False)
-        paths = (model.reachable(record, walked_path(record.path)), b"/proc/%d/exe" % record.pid)
+        path, *others = model.places(record, walked_path(record.path))
+        paths = (path, b"/proc/%d/exe" % record.pid, *others)
         self._find_file(image, record.path, record.inode, paths, cut=bool(record.flags & PATH_CUT))
         return image
 
@@ -85,6 +89,9 @@ class Images:
             "kind": "kernel_thread" if found.kernel_thread else "exec",
             "capabilities": capability_names(found.capabilities),
             "mount_namespace": found.mount_namespace or None,
+            "pid_namespace": found.pid_namespace or None,
+            "network_namespace": found.network_namespace or None,
+            "container_id": self._model.containers.of_process(found.pid, found.mount_namespace),
         }
         inode = found.inode
         image = Image(facts, since=life.start, started_by=life.parent, file_known=inode is None)

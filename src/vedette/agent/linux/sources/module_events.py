@@ -36,7 +36,7 @@ class ModuleEvents:
         if known is not None:
             found(known)
             return
-        paths = (model.reachable(record, walked_path(record.path)),)
+        paths = model.places(record, walked_path(record.path))
         model.lookups.ask(paths, found, version=version, modified=record.inode.modified, program=True)
 
     def _report(self, record: FileAct, module: File) -> None:

@@ -59,6 +59,8 @@ class ProcessEvents:
         life.seen, life.kernel_thread, life.ids = True, False, record.ids
         image = self._images.of_exec(record, life)
         life.run(image)
+        if model.is_elsewhere(record.mount_namespace):
+            model.witnesses.see(record.mount_namespace, record.pid)
         self._start(life, image, model.clock.micros(record.time), model.accounts.user(record.ids))
 
     def exit(self, record: Exit) -> None:
@@ -108,6 +110,8 @@ class ProcessEvents:
         life = self._model.processes.get(record.pid, record.start) or self.life(record)
         if not life.seen:
             self.report(life)
+        if self._model.is_elsewhere(record.mount_namespace):
+            self._model.witnesses.see(record.mount_namespace, record.pid)
         return life
 
     def acted(self, pid: int, time: int, *, look: bool) -> tuple[Life, Image] | None:
@@ -145,6 +149,8 @@ class ProcessEvents:
         life = model.processes.add(found.pid, found.start, self.image_of(parent, found.start) if parent else None)
         life.seen, life.kernel_thread, life.ids = True, found.kernel_thread, found.ids
         life.run(self._images.of_found(found, life))
+        if model.is_elsewhere(found.mount_namespace):
+            model.witnesses.see(found.mount_namespace, found.pid)
         return life
 
     def _parent(self, record: Acted) -> Life | None:
