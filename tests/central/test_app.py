@@ -41,7 +41,7 @@ def test_flags_win_over_settings_and_names_add_up() -> None:
 
 def test_each_pipeline_has_its_share_and_the_store_is_stopped_last() -> None:
     parts = {part.name: part for part in app._parts(CentralSettings(pipelines=3))}
-    assert set(parts) == {"store", "ingest", "api", "pipeline-0", "pipeline-1", "pipeline-2"}
+    assert set(parts) == {"store", "ingest", "api", "upkeep", "pipeline-0", "pipeline-1", "pipeline-2"}
     assert parts["pipeline-2"].arguments == ("--share", "2", "--of", "3")
     assert [name for name, part in parts.items() if part.last] == ["store"]
     assert parts["ingest"].after == ()
