@@ -100,6 +100,49 @@ def retention(client: Client, tenant: str, *, as_json: bool, **options: Any) -> 
         click.echo("".join(f"{tenant}: {_kept(one)}; next removal: {_next(one)}" for one in mine))
 
 
+@storage.command("dead-letters")
+@click.option("--export", "name", metavar="NAME", default="", help="The batches of one file, as JSON lines.")
+@click.option("--redrives", is_flag=True, help="What was processed again, and how many events that stored.")
+@connected
+def dead_letters(client: Client, *, as_json: bool, name: str, redrives: bool) -> None:
+    """List what could not be stored, and why."""
+    if name:
+        for part in client.stream(f"/dead-letters/{name}/export", None):
+            click.echo(part, nl=False)
+        return
+    found = client.get("/dead-letters/redrives") if redrives else list(client.pages("/dead-letters", limit=1000))
+    if as_json:
+        json_lines(found)
+    elif redrives:
+        table({"done": "DONE", "stored": "EVENTS STORED"}, [one | {"done": when(one["done"])} for one in found])
+    else:
+        columns = {
+            "name": "NAME",
+            "events": "EVENTS",
+            "records": "BATCHES",
+            "again": "REDRIVEN NOW",
+            "version": "KEPT BY",
+        }
+        table(columns | {"types": "ONLY TYPES", "reason": "WHY"}, found)
+
+
+@storage.command("redrive")
+@click.argument("names", nargs=-1)
+@connected
+def redrive(client: Client, *, as_json: bool, names: tuple[str, ...]) -> None:
+    """Process dead letters again, after an upgrade for instance: those NAMED, else all.
+
+    Each event is stored once, however often this is done; what still cannot be stored is kept anew.
+    """
+    sent = client.post("/dead-letters/redrive", {"names": list(names)})
+    if as_json:
+        json_line(sent)
+    else:
+        click.echo(
+            f"{sent['files']} files with {sent['events']:,} events are on their way; see dead-letters --redrives"
+        )
+
+
 def _row(one: dict[str, Any]) -> dict[str, Any]:
     removed = one["removed"]
     return one | {

@@ -5,9 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from struct import pack
+from typing import Any
 
 import pytest
 
+from vedette.central.pipeline import dead_letter
+from vedette.central.pipeline import prepare as preparing
 from vedette.central.pipeline import worker as module
 from vedette.central.pipeline.portions import portions
 from vedette.central.pipeline.worker import Folders, Links, Share, Worker
@@ -16,10 +20,18 @@ from vedette.store.events import EventStoreError
 from vedette.store.segment import Record, pack_head
 from vedette.store.state.ledger import StreamCount
 from vedette.store.state.tasks import TaskUpdate
+from vedette.wire import merge as merging
+from vedette.wire.merge import KNOWN_TYPES
 
 AGENT, RECEIVED = "a" * 32, 1_790_000_000_000_000
 Make = Callable[..., Record]
+Content = Callable[[dict[str, dict[str, Any]]], bytes]
 Step = Callable[[int], None]
+
+
+def numbers(*values: int) -> tuple[bytes, bytes]:
+    """Give a column of integers as the wire has it."""
+    return pack(f"<{len(values)}q", *values), b""
 
 
 def no_fault(_: int) -> None:
@@ -140,7 +152,7 @@ def test_a_segment_that_cannot_be_prepared_is_set_aside_and_counted(
 ) -> None:
     tried = []
 
-    def prepare(records: list[Record], _: Mapping[str, str]) -> None:
+    def prepare(records: list[Record], *_: object) -> None:
         tried.append(len(records))
         raise MemoryError
 
@@ -223,3 +235,80 @@ def test_an_unexpected_error_ends_the_process_for_its_supervisor(node: Node, mak
     with pytest.raises(ZeroDivisionError):
         node.run(until=1)
     assert node.left() == ["000000000001.seg"]
+
+
+def redrive(node: Node, name: str, number: int) -> bool:
+    return dead_letter.send_again(node.folders.dead_letter, name, number)
+
+
+def test_a_redriven_batch_is_stored_once_and_no_dead_letter_any_more(
+    node: Node, make_record: Make, make_content: Content, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    types = {
+        "process_stop": {"n": 1, "columns": {"event.sequence": numbers(1)}},
+        "from_the_future": {"n": 2, "columns": {"event.sequence": numbers(2, 3)}},
+    }
+    node.seal(1, make_record(1, 3, payload=make_content(types)), make_record(4, 2))
+    node.run(until=1)
+    assert node.dead() == ["000000000001-000.json", "000000000001-000.seg"]
+    assert redrive(node, "000000000001-000", 100)
+    assert not redrive(node, "000000000001-000", 101)
+    node.run(until=2)
+    assert (node.settled[-100][0].stored, node.settled[-100][0].dead_letter) == (0, 0)
+    assert node.dead() == ["100-000.json", "100-000.seg", "again"]
+
+    # A newer version knows the type: its events are stored, and those of the batch that were stored are not again.
+    monkeypatch.setattr(preparing, "KNOWN_TYPES", KNOWN_TYPES | {"from_the_future"})
+    monkeypatch.setattr(merging, "KNOWN_TYPES", KNOWN_TYPES | {"from_the_future"})
+    node.fault = Failing(StoreError("away"), 3)
+    assert redrive(node, "100-000", 200)
+    node.run(until=3)
+    (count,) = node.settled[-200]
+    assert (count.stored, count.dead_letter, sum(day.stored for day in count.days)) == (2, -2, 2)
+    assert list(node.inserted) == ["1/0", "-200/0"]
+    assert node.dead() == ["again"]
+    assert list(node.folders.again.iterdir()) == []
+
+
+def test_what_the_store_refused_is_redriven_and_the_rest_of_its_segment_is_not(
+    node: Node, make_record: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "portions", lambda records: portions(records, 1))
+    node.seal(1, make_record(1, 2), make_record(3, 3), make_record(6, 4))
+
+    refusals = iter([EventStoreError("not this", code=53)] * module.TRIES)
+
+    def refuse_the_second(_: int) -> None:
+        if list(node.inserted) == ["1/0"] and (error := next(refusals, None)) is not None:
+            raise error
+
+    node.fault = refuse_the_second
+    node.run(until=1)
+    assert [(one.stored, one.dead_letter) for one in node.settled[1]] == [(2, 0), (0, 3), (4, 0)]
+    assert redrive(node, "000000000001", 100)
+    node.run(until=2)
+    assert [(one.stored, one.dead_letter) for one in node.settled[-100]] == [(3, -3)]
+    assert list(node.inserted) == ["1/0", "1/2", "-100/0"]
+    assert node.dead() == ["again"]
+
+
+def test_a_crash_between_insert_and_settlement_redrives_with_the_same_token(node: Node, make_record: Make) -> None:
+    broken = make_record(1, 5, payload=b"no zstd")
+    node.seal(1, broken)
+    node.run(until=1)
+    assert redrive(node, "000000000001-000", 100)
+    path = node.folders.again / "100.seg"
+    whole = make_record(1, 5)
+    path.write_bytes(pack_head(whole) + whole.body)  # as if a newer version could read it
+    node.state_fault = Failing(StoreError("locked"), 2)
+    node.run(until=2)
+    assert list(node.inserted) == ["-100/0"]
+    assert (node.settled[-100][0].stored, node.settled[-100][0].dead_letter) == (5, -5)
+
+
+def test_damage_is_kept_and_not_redriven(node: Node, make_record: Make) -> None:
+    path = node.seal(1, make_record(1, 2))
+    path.write_bytes(path.read_bytes() + b"x" * 200)
+    node.run(until=1)
+    assert not redrive(node, "000000000001", 100)
+    assert node.dead()[:2] == ["000000000001.json", "000000000001.seg"]

@@ -1,6 +1,7 @@
 """What the API is built of; `app.py` hands it down, tests replace pieces."""
 
 from collections.abc import Callable
+from pathlib import Path
 from threading import BoundedSemaphore
 
 import msgspec
@@ -62,6 +63,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     agents_port: PortOfIngest = lambda: None
     disk: Callable[[], Disk] = lambda: Disk(free=1 << 62, size=1 << 62)
     policy: Policy = Policy()
+    dead_letters: Path = Path("dead-letter")
 
 
 class Parts:

@@ -50,6 +50,7 @@ def run(layout: Layout, chosen: CentralSettings, listen: str, ask: Ask) -> None:
                 agents_port=lambda: port_of(layout, "ingest"),
                 disk=lambda: _disk(layout, chosen),
                 policy=retention_policy(chosen),
+                dead_letters=layout.dead_letter,
             ),
         )
         serve(build(parts), layout.server_certificate, listen, ready=layout.ready("api"))

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from vedette.central.pipeline.clock_rule import correct_times
-from vedette.central.pipeline.dead_letter import DeadLetter
+from vedette.central.pipeline.dead_letter import DeadLetter, Only, key_of
 from vedette.central.pipeline.task_reports import task_updates
 from vedette.runtime.clock import DAY
 from vedette.runtime.errors import WireError
@@ -36,17 +36,23 @@ class _Stream(NamedTuple):
     epoch: str
 
 
-def prepare(records: Sequence[Record], tenants: Mapping[str, str]) -> Prepared:
-    """Decode and join `records`; `tenants`: agent id -> tenant. Nothing an agent sent raises an error."""
+def prepare(records: Sequence[Record], tenants: Mapping[str, str], only: Only | None = None) -> Prepared:
+    """Decode and join `records`; `tenants`: agent id -> tenant. Nothing an agent sent raises an error.
+
+    `only`: of these records no more than the named event types (the others are stored already).
+    """
     arrivals: list[Arrival] = []
     letters: list[DeadLetter] = []
     for record in records:
         tenant = tenants.get(record.agent)
         batch = _decode(record, tenant)
+        wanted = (only or {}).get(key_of(record), ())
         if isinstance(batch, str) or tenant is None:
             reason = batch if isinstance(batch, str) else ""
-            letters.append(DeadLetter(record, reason, events=record.count))
+            letters.append(DeadLetter(record, reason, wanted, events=record.count))
             continue
+        if wanted:
+            batch = msgspec.structs.replace(batch, types={name: batch.types[name] for name in wanted})
         if unknown := batch.types.keys() - KNOWN_TYPES:
             events = sum(batch.types[name].rows for name in unknown)
             letters.append(DeadLetter(record, "unknown event type", tuple(sorted(unknown)), events))

@@ -10,6 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from vedette.central.pipeline import dead_letter
+from vedette.central.pipeline.dead_letter import Note, Only, key_of, notes_of
 from vedette.central.pipeline.portions import portions
 from vedette.central.pipeline.prepare import Prepared, dead_counts, prepare
 from vedette.runtime.errors import StoreError
@@ -40,6 +41,11 @@ class Folders(msgspec.Struct, frozen=True):
     spool: Path
     dead_letter: Path
 
+    @property
+    def again(self) -> Path:
+        """Where dead letters are that are to be processed again."""
+        return self.dead_letter / dead_letter.AGAIN
+
 
 class Links(msgspec.Struct, frozen=True):
     """What the worker asks of the state and the store; each raises StoreError."""
@@ -47,7 +53,7 @@ class Links(msgspec.Struct, frozen=True):
     tenants: Callable[[], Mapping[str, str]]
     """Agent id -> tenant, of all agents."""
     insert: Callable[[bytes, str], None]
-    """Store an Arrow stream under a token: the segment's number and the portion's."""
+    """Store an Arrow stream under a token: the segment's number (below 0: a redrive) and the portion's."""
     settle: Callable[[int, tuple[StreamCount, ...]], None]
     """Count a segment in the ledger, once."""
     update_tasks: Callable[[tuple[TaskUpdate, ...]], None]
@@ -76,10 +82,17 @@ class _Ready(msgspec.Struct, frozen=True):
     counts: tuple[StreamCount, ...]
     poison: str = ""
     updates: tuple[TaskUpdate, ...] = ()
+    again: bool = False
+    notes: tuple[Note, ...] = ()
+    """What is not stored, should the store refuse it."""
 
     @property
     def segment(self) -> int:
-        return int(self.path.stem)
+        return -int(self.path.stem) if self.again else int(self.path.stem)
+
+    @property
+    def letters(self) -> str:
+        return f"{self.path.stem}-{self.portion:03d}"
 
 
 class Worker:
@@ -91,6 +104,7 @@ class Worker:
         self._taken: set[Path] = set()
         self._counts: tuple[StreamCount, ...] = ()  # of the portions stored so far of the segment in work
         self._poison = ""
+        self._unstored: tuple[Note, ...] = ()
         self._storing = threading.Thread(target=self._store_all, name="storing")
         self._failure: BaseException | None = None
 
@@ -113,38 +127,48 @@ class Worker:
             raise self._failure
 
     def waiting(self) -> list[Path]:
-        """Sealed segments of this share that are not in work, oldest first."""
+        """Sealed segments of this share that are not in work, oldest first; then what is to be done again."""
         present = sorted(self._folders.spool.glob("*.seg"))
-        self._taken.intersection_update(present)
-        return [path for path in present if self._share.has(path) and path not in self._taken]
+        again = sorted(self._folders.again.glob("*.seg"))
+        self._taken.intersection_update((*present, *again))
+        return [path for path in (*present, *again) if self._share.has(path) and path not in self._taken]
 
     def _prepared(self, path: Path) -> Iterator[_Ready]:
         """Give the portions of a segment ready to be stored; ends early when told to stop."""
         self._taken.add(path)
         records, damage = _read(path)
+        again, only = path.parent == self._folders.again, None
+        if again:
+            records, only = _unstored(path, records)
+            damage = ""
         cut = list(portions(records))
         for number, portion in enumerate(cut):
             tenants = self._until_done(self._links.tenants)
             if tenants is None:
                 return
             last = number == len(cut) - 1
-            made = self._try_to_prepare(portion, tenants)
+            made = self._try_to_prepare(portion, tenants, only)
             if isinstance(made, str):
-                yield _Ready(path, number, last, b"", dead_counts(portion), made)
+                notes = notes_of(portion, made, only or {})
+                yield _Ready(path, number, last, b"", () if again else dead_counts(portion), made, (), again, notes)
                 continue
             if made is None:
                 return
             prepared, data = made
             if prepared.letters and not self._until_done(self._keeping(path, number, prepared)):
                 return
-            yield _Ready(path, number, last, data, prepared.counts, damage, prepared.updates)
+            counts = tuple(map(_revived, prepared.counts)) if again else prepared.counts
+            notes = notes_of(portion, "", only or {})
+            yield _Ready(path, number, last, data, counts, damage, prepared.updates, again, notes)
 
-    def _try_to_prepare(self, records: list[Record], tenants: Mapping[str, str]) -> tuple[Prepared, bytes] | str | None:
+    def _try_to_prepare(
+        self, records: list[Record], tenants: Mapping[str, str], only: Only | None
+    ) -> tuple[Prepared, bytes] | str | None:
         """Give the rows and their Arrow stream, or why there are none, or None when told to stop."""
         problem = ""
         for _ in range(PREPARE_TRIES):
             try:
-                prepared = prepare(records, tenants)
+                prepared = prepare(records, tenants, only)
                 return prepared, ipc_stream(arrow_table(prepared.batch)) if prepared.batch.rows else b""
             except Exception as error:  # the pipeline's supervisor: one segment must not stop the queue
                 log.exception("a portion of a segment cannot be prepared")
@@ -187,11 +211,21 @@ class Worker:
             return
         if ready.updates and not self._until_done(lambda: self._updated(ready)):
             return
-        self._counts += tuple(map(_all_dead, ready.counts)) if refusal else ready.counts
+        if refusal:  # the portion is kept whole with its segment: not a part of it twice
+            self._until_done(lambda: self._discarded(ready))
+            self._counts += () if ready.again else tuple(map(_all_dead, ready.counts))
+            self._unstored += tuple(msgspec.structs.replace(note, reason=refusal) for note in ready.notes)
+        else:
+            self._counts += ready.counts
+            self._unstored += tuple(note for note in ready.notes if note.reason)
         self._poison = self._poison or refusal or ready.poison
         if ready.last:
             self._until_done(lambda: self._settled(ready))
-            self._counts, self._poison = (), ""
+            self._counts, self._poison, self._unstored = (), "", ()
+
+    def _discarded(self, ready: _Ready) -> bool:
+        dead_letter.discard(self._folders.dead_letter, ready.letters)
+        return True
 
     def _inserted(self, ready: _Ready) -> str | None:
         """Give "" when stored, the refusal when the store will not have the content, None when told to stop."""
@@ -217,9 +251,11 @@ class Worker:
     def _settled(self, ready: _Ready) -> bool:
         self._links.settle(ready.segment, self._counts)
         if self._poison:
-            dead_letter.set_aside(self._folders.dead_letter, ready.path, self._poison)
+            dead_letter.set_aside(self._folders.dead_letter, ready.path, self._poison, self._unstored)
         else:
             ready.path.unlink(missing_ok=True)
+            if ready.again:
+                ready.path.with_suffix(".json").unlink(missing_ok=True)
         return True
 
     def _until_done(self, work: Callable[[], T]) -> T | None:
@@ -242,6 +278,18 @@ def _read(path: Path) -> tuple[list[Record], str]:
     data = path.read_bytes()
     records, end = scan(data)
     return records, "" if end == len(data) else f"damaged at byte {end} of {len(data)}; {len(records)} records stored"
+
+
+def _unstored(path: Path, records: list[Record]) -> tuple[list[Record], Only]:
+    """Give the records of a file in `again` of which something is not stored, and which types that is."""
+    notes = dead_letter.read_notes(path)
+    only = {key_of(note): note.types for note in notes.records} if notes else {}
+    return [record for record in records if key_of(record) in only], only
+
+
+def _revived(count: StreamCount) -> StreamCount:
+    """Count what is stored now as no dead letter any more; what is not, still is one."""
+    return msgspec.structs.replace(count, dead_letter=-count.stored)
 
 
 def _all_dead(count: StreamCount) -> StreamCount:

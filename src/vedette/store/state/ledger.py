@@ -237,7 +237,7 @@ def _held(count: StreamCount, day: DayCount, now: int) -> dict[str, Any]:
 
 SETTLED = text("SELECT number FROM segment WHERE number IN :numbers").bindparams(any_of("numbers"))
 
-FORGET = text("DELETE FROM segment WHERE number < :below")
+FORGET = text("DELETE FROM segment WHERE number >= 0 AND number < :below")
 
 
 def settled(db: Connection, numbers: Iterable[int]) -> set[int]:
@@ -251,6 +251,25 @@ def forget_segments(db: Connection, below: int) -> int:
     Numbers are never used again, so a segment that is gone cannot come back; gives how many were forgotten.
     """
     return db.execute(FORGET, {"below": below}).rowcount
+
+
+class Redrive(msgspec.Struct, frozen=True, kw_only=True):
+    """Dead letters that were processed again: when that was done, and how many events were stored by it."""
+
+    number: int
+    done: int
+    stored: int
+
+
+REDRIVES = text("""
+SELECT -number AS number, settled AS done, stored FROM segment WHERE number < 0 ORDER BY number LIMIT :limit
+""")
+
+
+def redrives(db: Connection, scope: Scope, *, limit: int) -> list[Redrive]:
+    """Give the redrives that are done, newest first. Needs the right to read the ledger."""
+    tenants(scope, Right.LEDGER_READ)
+    return to_structs(db.execute(REDRIVES, {"limit": limit}), Redrive)
 
 
 RANGES = text("SELECT ranges FROM stream WHERE agent = :agent AND epoch = :epoch")
