@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from vedette.agent.core.identity import Identity, IdentityStore
-from vedette.agent.core.status import read_status
+from vedette.agent.core.status import Status, read_status
 
 NOWHERE = "https://127.0.0.1:1"
 """Nobody listens on this port."""
@@ -64,6 +64,18 @@ class WholeAgent:
             "peak": _mebibytes(agent, "VmHWM"),
             "others": sum(_mebibytes(pid, "VmRSS") for pid in others),
         }
+
+    def memory(self) -> float:
+        """MiB of all its processes, each page once."""
+        text = "".join(Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii") for pid in self._pids())
+        return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:")) / 1024
+
+    def status(self) -> Status:
+        """What it last said of itself."""
+        found = read_status(self._data)
+        if found is None:
+            raise RuntimeError("the agent has not said anything yet")
+        return found
 
     def events(self) -> int:
         """Events so far; the status file is up to five seconds old."""

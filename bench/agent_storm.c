@@ -1,5 +1,5 @@
 /* Workloads for the agent's benchmarks:
- *   agent_storm exec N PROGRAM | unique N PROGRAM | file N DIR [RATE] | keep N DIR | connect N | trace N
+ *   agent_storm exec N PROGRAM | unique N PROGRAM | long N PROGRAM | file N DIR [RATE] | keep N DIR | connect N | trace N
  * Prints one JSON line: operations, wall seconds, CPU seconds of the workload. RATE: files a second at most. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -83,13 +83,13 @@ static void trace_once(void)
 }
 
 /* 250 bytes that no other program was given. */
-static void run_unique(char *program, int number)
+static void run_unique(char *program, int number, int size)
 {
-	char text[251];
+	char text[8192];
 	int length = snprintf(text, sizeof text, "--name=%d-%d", getpid(), number);
-	for (int i = length; i < 250; i++)
+	for (int i = length; i < size; i++)
 		text[i] = 'a' + (number * 31 + i * i) % 26;
-	text[250] = 0;
+	text[size] = 0;
 	run(program, text);
 }
 
@@ -131,7 +131,9 @@ int main(int count, char **arguments)
 		else if (!strcmp(mode, "exec"))
 			run(arguments[3], 0);
 		else if (!strcmp(mode, "unique"))
-			run_unique(arguments[3], i);
+			run_unique(arguments[3], i, 250);
+		else if (!strcmp(mode, "long"))
+			run_unique(arguments[3], i, 8000);
 		else
 			make_file(arguments[3], i, !strcmp(mode, "keep"));
 	}

@@ -24,6 +24,7 @@ BENCHMARKS = (
     "agent_storm",
     "agent_whole",
     "agent_scan",
+    "agent_budget",
 )
 HEAD = """# Performance
 

@@ -120,6 +120,7 @@ CREATE TABLE IF NOT EXISTS event (
     `process.parent.pid` Nullable(UInt32) CODEC(ZSTD(1)),
     `process.pid` Nullable(UInt32) CODEC(ZSTD(1)),
     `process.pid_namespace` Nullable(UInt32) CODEC(ZSTD(1)),
+    `process.repeats` Nullable(Int64) CODEC(ZSTD(1)),
     `process.start_time` Nullable(DateTime64(6, 'UTC')) CODEC(Delta, ZSTD(1)),
     `process.working_directory` Nullable(String),
     `registry.key` Nullable(String),

@@ -11,6 +11,8 @@ from click.testing import CliRunner
 
 from vedette.agent.core.activity import Activity, Marked, ProgramCount
 from vedette.agent.core.buffer import BufferStats
+from vedette.agent.core.governor import BudgetReport, Gauge
+from vedette.agent.core.hourly import Hourly
 from vedette.agent.core.identity import Identity, IdentityStore
 from vedette.agent.core.source import SourceState
 from vedette.agent.core.status import SourceReport, Status, write_status
@@ -37,6 +39,20 @@ STATUS = Status(
     buffer=BufferStats(batches=2, events=30, bytes=400, oldest=1_760_000_000_000_000, next=31, expired=4),
     waiting=0,
     losses={"file_change": 3},
+    throttled={"file_change/budget.cpu": 900},
+    budget=BudgetReport(
+        level=4,
+        because="cpu",
+        since=1_760_000_000_000_000,
+        exceeded=("cpu",),
+        limits={
+            "cpu": Gauge(limit=10.0, used=12.34, level=4, left=-0.1),
+            "rss": Gauge(limit=200 << 20, used=100 << 20, level=0, left=1.0),
+            "bytes": Gauge(limit=48 << 20, used=12 << 20, level=0, left=1.0),
+        },
+    ),
+    events_per_hour={"module_load": Hourly(limit=1000, left=0)},
+    activity=Activity(types={"process_start": 90}),
     sources=[SourceReport(loop=SourceState("kernel", "running"), details={"mode": "tracepoint"})],
 )
 
@@ -78,6 +94,9 @@ def test_status_for_people(data: Path) -> None:
     assert "30 events, 400 bytes, oldest 2025-10-09T08:53:20Z" in out
     assert "3 file_change, 4 unsent (of these 0 for want of room)" in out
     assert "kernel running (tracepoint)" in out
+    assert "900 file_change/budget.cpu" in out
+    assert "level 4 of 4 since 2025-10-09T08:53:20Z because of cpu; exceeded: cpu, by process_start;" in out
+    assert "cpu 12.3 of 10 %, rss 100.0 of 200 MiB, bytes 12.0 of 48 MiB/day" in out
 
 
 def test_status_for_programs(data: Path) -> None:
@@ -152,6 +171,11 @@ def test_top_shows_types_programs_and_threads(data: Path) -> None:
         line.split() for line in out.splitlines()
     ]
     assert ["source-kernel", "6", "100", "%"] in [line.split() for line in out.splitlines()]
+    assert ["cpu", "12.3", "of", "10", "%", "123", "%", "exceeded"] in [line.split() for line in out.splitlines()]
+    assert ["rss", "100.0", "of", "200", "MiB", "50", "%", "kept"] in [line.split() for line in out.splitlines()]
+    assert ["module_load", "an", "hour", "1,000", "allowed", "-", "throttled"] in [
+        line.split() for line in out.splitlines()
+    ]
     code, out, _ = run("top", "--once", "--json", "--data", str(data))
     assert (code, json.loads(out)["activity"]["types"]["file_change"]) == (0, 200)
 

@@ -193,6 +193,13 @@ def test_settings_are_shown_and_changed_one_by_one(vedette: Vedette) -> None:
     for wrong in ("send_interval", "nonsense=1", "send_interval=x", "version=9"):
         assert vedette("settings", "set", "default", wrong).exit_code == 2
     assert vedette("settings", "set", "default", "send_interval=99").exit_code != 0
+    limits = "budget_events_per_hour=file_create:20000,module_load:500"
+    assert vedette("settings", "set", "default", limits, "budget_cpu_percent=2.5").exit_code == 0
+    held = json.loads(vedette("settings", "show", "default", "--json").stdout)["settings"]
+    assert held["budget_events_per_hour"] == {"file_create": 20000, "module_load": 500}
+    assert held["budget_cpu_percent"] == 2.5
+    refused = vedette("settings", "set", "default", "budget_events_per_hour=network_connect:1")
+    assert (refused.exit_code, "network_connect cannot be limited" in refused.stderr) == (1, True)
 
 
 def test_audit_is_listed_and_verified(vedette: Vedette, api: Api) -> None:

@@ -15,7 +15,10 @@ from vedette.probes.syscalls import PATH_CALLS, RULE_BYTES, RULE_SLOTS, TRACEPOI
 from vedette.runtime.errors import ProbeError
 
 RINGS = {"control": 1 << 16, "bulk": 1 << 16}
-MAPS = {"control", "bulk", "dropped", "excluded", "scratches", "peers", "allowances", "askers"}
+MAPS = {
+    "control", "bulk", "dropped", "excluded", "scratches", "peers", "allowances", "askers",
+    "limits", "pace_of_all", "paces", "unreported", "left_out",
+}  # fmt: skip
 
 
 def test_objects_that_were_not_built_are_an_error_with_the_command() -> None:

@@ -24,6 +24,7 @@ CAPTURE = (
     "-p",
     "no:cacheprovider",
     "tests/agent/linux/test_live.py",
+    "tests/agent/linux/test_live_budget.py",
 )
 
 

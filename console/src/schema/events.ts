@@ -39,6 +39,7 @@ export interface Common {
   readonly "process.parent.pid"?: number | null;
   readonly "process.pid"?: number | null;
   readonly "process.pid_namespace"?: number | null;
+  readonly "process.repeats"?: number | null;
   readonly "session.end"?: number | null;
   readonly "session.id"?: string | null;
   readonly "session.logon_id"?: string | null;
@@ -776,7 +777,7 @@ export const FIELDS: Readonly<Record<string, FieldInfo>> = {
   "file.description": { kind: "text", description: "Description in the version resource", searchable: true },
   "file.directory": { kind: "text", description: "Folder alone", searchable: true },
   "file.group": { kind: "text", description: "Group whose users can modify or delete the file", searchable: true },
-  "file.hash_status": { kind: "text", description: "Why there is no hash: deleted, too_large, unreadable, busy, in_memory", searchable: true },
+  "file.hash_status": { kind: "text", description: "Why there is no hash: deleted, too_large, unreadable, busy, budget, in_memory", searchable: true },
   "file.imphash": { kind: "text", description: "Import hash of a PE file", searchable: true },
   "file.inherited_privileges": { kind: "text", description: "setuid, setgid, sticky, file capabilities, inherited ACL; comma-separated, empty = none", searchable: true },
   "file.md5": { kind: "text", description: "MD5, lower-case hex", searchable: true },
@@ -834,7 +835,7 @@ export const FIELDS: Readonly<Record<string, FieldInfo>> = {
   "process.file.description": { kind: "text", description: "Description in the version resource", searchable: true },
   "process.file.directory": { kind: "text", description: "Folder alone", searchable: true },
   "process.file.group": { kind: "text", description: "Group whose users can modify or delete the file", searchable: true },
-  "process.file.hash_status": { kind: "text", description: "Why there is no hash: deleted, too_large, unreadable, busy, in_memory", searchable: true },
+  "process.file.hash_status": { kind: "text", description: "Why there is no hash: deleted, too_large, unreadable, busy, budget, in_memory", searchable: true },
   "process.file.imphash": { kind: "text", description: "Import hash of a PE file", searchable: true },
   "process.file.inherited_privileges": { kind: "text", description: "setuid, setgid, sticky, file capabilities, inherited ACL; comma-separated, empty = none", searchable: true },
   "process.file.md5": { kind: "text", description: "MD5, lower-case hex", searchable: true },
@@ -865,6 +866,7 @@ export const FIELDS: Readonly<Record<string, FieldInfo>> = {
   "process.parent.pid": { kind: "integer", description: "PID of the parent", searchable: true },
   "process.pid": { kind: "integer", description: "PID on its host", searchable: true },
   "process.pid_namespace": { kind: "integer", description: "Inode number of the PID namespace", searchable: true },
+  "process.repeats": { kind: "integer", description: "Exact repetitions of this start (program, command line, parent, user) that the budget left out before it", searchable: true },
   "process.start_time": { kind: "time", description: "Start of the process", searchable: true },
   "process.working_directory": { kind: "text", description: "Folder in which it was started", searchable: true },
   "registry.key": { kind: "text", description: "Path to the registry key", searchable: true },

@@ -11,16 +11,20 @@ from vedette import __version__
 from vedette.agent.core.activity import ActivityKeeper
 from vedette.agent.core.boot import this_boot
 from vedette.agent.core.buffer import Buffer, Facts
+from vedette.agent.core.governor import Governor, Meters
 from vedette.agent.core.headers import HeaderMaker
+from vedette.agent.core.hourly import HourlyLimits
 from vedette.agent.core.identity import IdentityStore
 from vedette.agent.core.intake import Intake
+from vedette.agent.core.memory import hold_less
 from vedette.agent.core.notify import Notifier
+from vedette.agent.core.orders import Thrifty
 from vedette.agent.core.passing import Boot
 from vedette.agent.core.proxy import kept_proxy
 from vedette.agent.core.renewal import Renewal
 from vedette.agent.core.settings import SettingsKeeper
 from vedette.agent.core.source import SourceLoop, observed
-from vedette.agent.core.status import SourceReport, Status, own_cost, write_status
+from vedette.agent.core.status import SourceReport, Status, write_status
 from vedette.agent.core.tasks import TaskDesk
 from vedette.agent.core.transport import Transport
 from vedette.agent.core.upgrade.task import Upgrade
@@ -42,6 +46,8 @@ log = logging.getLogger(__name__)
 TICK = 5.0
 """Seconds between status files."""
 LOOK = 0.5
+LOOKS_PER_STEP = 2
+"""The budget is looked at once a second."""
 TICKS_PER_REFRESH = 12
 """Host facts are read, and old events expired, once a minute."""
 TICKS_PER_JOIN = 120
@@ -61,6 +67,7 @@ class Agent:
     ) -> None:
         self._data, self._platform, self._clock = data, platform, clock
         self._started, self._notifier = clock(), Notifier()
+        self._least_interval = 0.0
         self.failures, self.last_failure = 0, ""
         self._last_gap: Gap | None = None
         store = self._store = IdentityStore(data)
@@ -98,9 +105,14 @@ class Agent:
             if keep_in is not None:
                 keep_in(data / "sources")
         emit = observed(self.intake.emit, sources)
-        self._activity = ActivityKeeper(clock)
+        self._activity, self._hourly = ActivityKeeper(clock), HourlyLimits(settings.budget_events_per_hour)
+        self._governor = Governor(
+            settings, Meters(lambda: self.buffer.kept_bytes), set_interval=self._set_least_interval, clock=clock
+        )
+        self._governor.govern(sources)
         self._loops = [
-            SourceLoop(source, self._activity.watched(source.name, emit), self._stop_sources) for source in sources
+            SourceLoop(source, self._hourly.gate(self._activity.watched(source.name, emit)), self._stop_sources)
+            for source in sources
         ]
 
         self._prepare_tasks()
@@ -153,8 +165,10 @@ class Agent:
         self._end(threads)
 
     def _wait_for_tick(self, stop: threading.Event) -> None:
-        """Wait for the next tick, or for the end, whoever wants it."""
-        for _ in range(round(TICK / LOOK)):
+        """Keep the budget until the next tick, or until the end, whoever wants it."""
+        for number in range(round(TICK / LOOK)):
+            if number % LOOKS_PER_STEP == 0:
+                self._guarded("budget", self._keep_budget)
             if stop.wait(LOOK) or self._leave.is_set():
                 return
 
@@ -210,6 +224,17 @@ class Agent:
     def _observe_losses(self) -> None:
         for loop in self._loops:
             self.buffer.losses.observe(loop.source.name, loop.source.drops())
+            if isinstance(loop.source, Thrifty):
+                self.buffer.throttled.observe(loop.source.name, loop.source.throttled())
+        self.buffer.throttled.observe("hourly", self._hourly.throttled())
+
+    def _keep_budget(self) -> None:
+        self._hourly.refill()
+        self._governor.step()
+
+    def _set_least_interval(self, seconds: float) -> None:
+        self._least_interval = seconds
+        self.intake.interval = max(seconds, self._settings.current.send_interval)
 
     def _report_gap(self) -> None:
         for gap in self.buffer.take_gaps():
@@ -256,7 +281,10 @@ class Agent:
 
     def _apply(self, settings: Settings) -> None:
         self._pin(settings)
-        self.intake.interval, self.intake.batch_events = settings.send_interval, settings.batch_events
+        self.intake.batch_events = settings.batch_events
+        self.intake.interval = max(self._least_interval, settings.send_interval)
+        self._governor.apply(settings)
+        self._hourly.set(settings.budget_events_per_hour)
         self.buffer.days, self.buffer.quota = settings.buffer_days, settings.buffer_bytes
         for loop in self._loops:
             apply = getattr(loop.source, "apply", None)
@@ -292,7 +320,6 @@ class Agent:
         log.info("agent stopped")
 
     def _write_status(self, *, running: bool) -> None:
-        cpu, rss = own_cost()
         status = Status(
             version=__version__,
             pid=os.getpid(),
@@ -310,13 +337,16 @@ class Agent:
             waiting=self.intake.waiting(),
             losses=self.buffer.losses.totals(),
             last_gap=self._last_gap,
+            throttled=self.buffer.throttled.totals(),
+            budget=self._governor.report(),
+            events_per_hour=self._hourly.report(),
             settings_version=self._settings.current.version,
             settings_problem=self._settings.problem,
             sources=[SourceReport(loop=loop.state, details=loop.source.status()) for loop in self._loops],
             failures=self.failures,
             last_failure=self.last_failure,
-            cpu_seconds=cpu,
-            rss_bytes=rss,
+            cpu_seconds=self._governor.last.cpu,
+            rss_bytes=self._governor.last.rss,
             activity=self._activity.tick(self.uplink.link.bytes),
         )
         try:
@@ -327,4 +357,5 @@ class Agent:
 
 def run(data: Path, stop: threading.Event, *, platform: Platform | None = None, clock: Clock = now) -> None:
     """Run the agent whose data is in `data` until `stop` is set."""
+    hold_less()
     Agent(data, platform or this_platform(data), clock).run(stop)

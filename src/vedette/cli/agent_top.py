@@ -22,7 +22,9 @@ _MOST_THREADS = 8
 @click.option("--interval", type=click.FloatRange(1, 3600), default=5.0, show_default=True, help="Seconds between.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line each time.")
 def top(data: Path, once: bool, interval: float, as_json: bool) -> None:  # noqa: FBT001 - click passes options so
-    """Show which event types and which programs cost the agent most, over the last minute.
+    """Show which event types and which programs spend the agent's budget, over the last minute.
+
+    What the budget leaves out before it becomes an event is in no row: `vedette agent status` counts it.
 
     \b
     Examples:
@@ -48,6 +50,9 @@ def _facts(status: "Status") -> dict[str, Any]:
         "cpu_seconds": status.cpu_seconds,
         "rss_bytes": status.rss_bytes,
         "waiting": status.waiting,
+        "budget": status.budget,
+        "events_per_hour": status.events_per_hour,
+        "throttled": status.throttled,
         "activity": status.activity,
     }
 
@@ -62,6 +67,8 @@ def _show(status: "Status") -> None:
         f"{100 * cpu / seconds:.2f} % of a core{each}, {status.rss_bytes >> 20} MiB"
     )
     click.echo()
+    table({"name": "budget", "used": "used", "share": "share", "state": "state"}, _limits(status))
+    click.echo()
     table({"type": "event type", "events": "events", "share": "share"}, _types(now))
     click.echo()
     table({"events": "events", "share": "share", "types": "types", "program": "program"}, _programs(now))
@@ -71,6 +78,30 @@ def _show(status: "Status") -> None:
         for name, spent in list(now.cpu.items())[:_MOST_THREADS]
     ]
     table({"name": "thread", "ms": "CPU ms", "share": "share"}, threads)
+
+
+def _limits(status: "Status") -> list[dict[str, Any]]:
+    from vedette.agent.core.status_text import shown
+
+    report = status.budget
+    rows = [
+        {
+            "name": name,
+            "used": shown(name, gauge),
+            "share": _percent(gauge.used, gauge.limit),
+            "state": "exceeded" if name in report.exceeded else f"level {gauge.level}" if gauge.level else "kept",
+        }
+        for name, gauge in report.limits.items()
+    ]
+    return rows + [
+        {
+            "name": f"{name} an hour",
+            "used": f"{one.limit:,} allowed",
+            "share": "-",
+            "state": "kept" if one.left else "throttled",
+        }
+        for name, one in status.events_per_hour.items()
+    ]
 
 
 def _types(now: "Activity") -> list[dict[str, Any]]:

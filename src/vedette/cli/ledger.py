@@ -29,6 +29,7 @@ def ledger(client: Client, host: str, *, as_json: bool, days: bool, check: bool)
     RECEIVED     durably here; SENT = RECEIVED + MISSING (still in the agent's buffer, or expired there)
     STORED       can be hunted; RECEIVED = STORED + IN FLIGHT + DEAD LETTER
     DUPLICATES   sent again by the agent and dropped here
+    THROTTLED    left out by the agent because of its budget, by type and limit
     LOST         dropped in the agent before they had a number, by type
     REMOVED      stored, and gone since because retention has no room for their day
 

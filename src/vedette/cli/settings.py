@@ -19,6 +19,8 @@ def settings() -> None:
     Examples:
       vedette settings show
       vedette settings set default send_interval=5 keep_environment=false
+      vedette settings set servers budget_cpu_percent=5 budget_bytes_per_day=20000000
+      vedette settings set builders budget_events_per_hour=file_create:20000,module_load:50000
       vedette settings groups --add servers
     """  # noqa: D301 - click wants the backspace itself
 
@@ -45,7 +47,20 @@ def show(client: Client, group: str, *, as_json: bool) -> None:
 @click.argument("changes", nargs=-1, required=True, metavar="NAME=VALUE...")
 @connected
 def publish(client: Client, group: str, changes: tuple[str, ...], *, as_json: bool) -> None:
-    """Change settings of GROUP; the others stay. Lists are written with commas."""
+    """Change settings of GROUP; the others stay. Lists are written with commas, limits as TYPE:NUMBER.
+
+    \b
+    The budget of an agent, obeyed by leaving out what is worth least and counting it (vedette ledger):
+      budget_cpu_percent       of one core, for the agent and its processes, over a minute
+      budget_rss_bytes         memory
+      budget_bytes_per_day     of events, as they are sent
+      budget_events_per_hour   of a type: file_change, file_create and module_load can be limited
+
+    \b
+    Examples:
+      vedette settings set servers budget_cpu_percent=5
+      vedette settings set builders budget_events_per_hour=file_create:20000,module_load:50000
+    """  # noqa: D301 - click wants the backspace itself
     try:
         held = client.get(f"/settings/{group}")
     except ApiError as error:
@@ -85,10 +100,12 @@ _TYPES = {field.name: field.type for field in msgspec.structs.fields(Settings) i
 
 def _value(name: str, text: str) -> Any:
     """Read a value as the setting's type has it. Raises UsageError."""
-    lists = [part.strip() for part in text.split(",") if part.strip()]
+    parts = [part.strip() for part in text.split(",") if part.strip()]
     try:
         if msgspec.inspect.type_info(_TYPES[name]).__class__.__name__ == "VarTupleType":
-            return lists
+            return parts
+        if name == "budget_events_per_hour":
+            return msgspec.convert(dict(part.rpartition(":")[::2] for part in parts), _TYPES[name], strict=False)
         return msgspec.convert(text, _TYPES[name], strict=False)
     except msgspec.ValidationError as error:
         raise click.UsageError(f"{name}: {error}") from error

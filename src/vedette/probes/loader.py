@@ -230,13 +230,30 @@ class Probes:
         if self._bpf.bpf_map_update_elem(handle, ctypes.byref(key), ctypes.byref(value), 0):
             raise ProbeError(f"process {pid} cannot be excluded: {reason()}")
 
+    def limit(self, *, each: int, together: int, boot: int) -> None:
+        """Allow so many file and module records in 2^30 ns: of one process, of all. `each` 0: as many as come.
+
+        `boot`: nanoseconds from 1970 to the start of this system.
+        """
+        key, value = ctypes.c_uint32(0), (ctypes.c_uint64 * 2)(together << 32 | each, boot)
+        handle = self.map_handle("limits")
+        if self._bpf.bpf_map_update_elem(handle, ctypes.byref(key), ctypes.byref(value), 0):
+            raise ProbeError(f"file records cannot be limited: {reason()}")
+
     def dropped(self, kinds: int = 32) -> list[int]:
         """Records lost for want of room in the ring, indexed by kind."""
-        handle = self.map_handle("dropped")
+        return self._counts("dropped", kinds)
+
+    def left_out(self) -> list[int]:
+        """Events left out by the limit, indexed by `enum left_out`."""
+        return self._counts("left_out", 3)
+
+    def _counts(self, name: str, keys: int) -> list[int]:
+        handle = self.map_handle(name)
         values = (ctypes.c_uint64 * self._bpf.libbpf_num_possible_cpus())()
         totals = []
-        for kind in range(kinds):
-            key = ctypes.c_uint32(kind)
+        for number in range(keys):
+            key = ctypes.c_uint32(number)
             failed = self._bpf.bpf_map_lookup_elem(handle, ctypes.byref(key), values)
             totals.append(0 if failed else sum(values))
         return totals

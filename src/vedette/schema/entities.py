@@ -105,7 +105,7 @@ class File(Entity, frozen=True, kw_only=True):
     md5: Annotated[Md5 | None, doc("MD5, lower-case hex")] = None
     sha256: Annotated[Sha256 | None, doc("SHA-256, lower-case hex")] = None
     hash_status: Annotated[
-        Word | None, doc("Why there is no hash: deleted, too_large, unreadable, busy, in_memory")
+        Word | None, doc("Why there is no hash: deleted, too_large, unreadable, busy, budget, in_memory")
     ] = None
     created: Annotated[Micros | None, doc("Date of creation (birth time; change time where there is none)")] = None
     modified: Annotated[Micros | None, doc("Date of the last modification")] = None
@@ -185,6 +185,10 @@ class Process(Entity, frozen=True, kw_only=True):
     network_namespace: Annotated[Number | None, doc("Inode number of the network namespace")] = None
     cgroup_id: Annotated[Count | None, doc("Id of the unified control group")] = None
     container_id: Annotated[Word | None, doc("Id of the container")] = None
+    repeats: Annotated[
+        Count | None,
+        doc("Exact repetitions of this start (program, command line, parent, user) that the budget left out before it"),
+    ] = None
     parent: Annotated[Parent | None, doc("The process that started it")] = None
 
 

@@ -21,6 +21,9 @@ SECRET_NAMES = (
 )
 """Names of environment variables whose values are replaced by default (shell patterns, any case)."""
 
+LOW_VALUE = ("file_change", "file_create", "module_load")
+"""Event types that a budget may throttle, and the only ones whose number an hour can be limited."""
+
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=False):
     """Settings of one host group. An agent refuses a version lower than the one it has."""
@@ -53,6 +56,29 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=False):
         PinnedKeys, Meta(description="for agents that were enrolled before there were such; set by the node")
     ] = {}
     scan_clamd: Annotated[str, Meta(max_length=108, description="socket of a ClamAV daemon; empty: not used")] = ""
+    budget_cpu_percent: Annotated[
+        float, Meta(ge=1, le=6400, description="of one core for the agent and its processes, over a minute")
+    ] = 10.0
+    budget_rss_bytes: Annotated[int, Meta(ge=96 << 20, description="memory of the agent and its processes")] = 200 << 20
+    budget_bytes_per_day: Annotated[int, Meta(ge=1 << 20, description="of events, as they are sent")] = 48 << 20
+    budget_events_per_hour: Annotated[
+        dict[str, Annotated[int, Meta(ge=0)]],
+        Meta(max_length=16, description=f"event type to its most events an hour; of {', '.join(LOW_VALUE)}"),
+    ] = {}
+
+
+def refused_limits(settings: Settings) -> str:
+    """Say which limits on event types cannot be kept; "" when all can.
+
+    Asked when settings are made, not when they are read: an older agent passes over a type that it does not know.
+    """
+    protected = sorted(set(settings.budget_events_per_hour).difference(LOW_VALUE))
+    if not protected:
+        return ""
+    return (
+        f"budget_events_per_hour: {', '.join(protected)} cannot be limited; "
+        f"only {', '.join(LOW_VALUE)} can: all other types are sent whatever they cost"
+    )
 
 
 class SignedSettings(Signed, frozen=True, kw_only=True):

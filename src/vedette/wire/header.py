@@ -40,7 +40,7 @@ class BatchHeader(Struct, frozen=True, kw_only=True):
     drops: Counters = {}
     """Event type -> events lost before the buffer since the epoch began (ring overflow and the like)."""
     throttled: Counters = {}
-    """Event type -> events left out by policy since the epoch began."""
+    """Event type/policy -> events left out on purpose since the epoch began, for example `file_change/budget.cpu`."""
     expired: Tally = 0
     """Events that left the buffer unsent (21 days or byte quota) since the epoch began."""
     aged: Counters = {}

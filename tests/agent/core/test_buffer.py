@@ -153,6 +153,33 @@ def test_losses_survive_a_restart(open_buffer: Open, events: Make) -> None:
     assert open_buffer().losses.totals() == {"file_change": 5}
 
 
+def test_what_was_throttled_survives_a_restart_and_ends_with_its_stream(open_buffer: Open, events: Make) -> None:
+    buffer = open_buffer()
+    buffer.throttled.observe("kernel", {"file_change/budget.cpu": 5})
+    buffer.append(events(1), FACTS)
+    buffer._db.close()
+    again = open_buffer()
+    assert again.throttled.totals() == {"file_change/budget.cpu": 5}
+    again.begin_epoch()
+    assert again.throttled.totals() == {}
+
+
+def test_a_buffer_of_an_older_agent_is_taken_over(open_buffer: Open, events: Make) -> None:
+    buffer = open_buffer()
+    buffer.append(events(3), FACTS)
+    buffer.losses.add("file_change", 2)
+    buffer.sign_of_life()
+    buffer._db.execute("ALTER TABLE state DROP COLUMN throttled")
+    buffer._db.execute("UPDATE state SET version = 2")
+    buffer._db.close()
+    again = open_buffer()
+    assert (again.epoch, again.stats().events, again.losses.totals()) == (buffer.epoch, 3, {"file_change": 2})
+    again.throttled.add("file_change/budget.cpu")
+    again.append(events(1), FACTS)
+    again._db.close()
+    assert open_buffer().throttled.totals() == {"file_change/budget.cpu": 1}
+
+
 def test_a_stop_out_of_order_is_a_gap(open_buffer: Open, events: Make, clock: Any) -> None:
     buffer = open_buffer()
     buffer.append(events(1), FACTS)

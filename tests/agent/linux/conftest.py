@@ -23,6 +23,7 @@ from vedette.agent.linux.sources.model import Model
 from vedette.agent.linux.sources.module_events import ModuleEvents
 from vedette.agent.linux.sources.network_events import NetworkEvents
 from vedette.agent.linux.sources.process_events import ProcessEvents
+from vedette.agent.linux.sources.savings import Savings
 from vedette.agent.linux.sources.script_events import ScriptEvents
 from vedette.agent.linux.witnesses import Witnesses
 from vedette.probes import records
@@ -110,6 +111,7 @@ class World:
             names=Names(),
             lookups=self.lookups,
             clock=clock,
+            savings=Savings(),
             mount_namespace=OURS,
         )
         self.processes = ProcessEvents(self.model, self.found.get)

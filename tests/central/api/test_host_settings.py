@@ -39,3 +39,14 @@ def test_wrong_settings_say_what_is_wrong(api: Api) -> None:
     assert admin.put("/settings/none", json={}).status_code == 404
     assert admin.get("/settings/none").status_code == 404
     assert len(admin.get("/settings").json()) == 1
+
+
+def test_limits_on_protected_types_are_refused_when_they_are_made(api: Api) -> None:
+    admin = api.caller(Role.ADMINISTRATOR)
+    good = {"budget_events_per_hour": {"file_change": 100, "module_load": 0}, "budget_cpu_percent": 2.5}
+    assert admin.put("/settings/default", json=good).status_code == 200
+    refused = admin.put("/settings/default", json={"budget_events_per_hour": {"process_start": 100}})
+    assert refused.status_code == 422
+    assert refused.json()["detail"].startswith("budget_events_per_hour: process_start cannot be limited")
+    for wrong in ({"budget_cpu_percent": 0}, {"budget_rss_bytes": 1}, {"budget_bytes_per_day": 1}):
+        assert admin.put("/settings/default", json=wrong).status_code == 422

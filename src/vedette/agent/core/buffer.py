@@ -54,6 +54,8 @@ AGED, OVERFLOWED = "expired", "overflow"
 """Why events left unsent: reasons of a `telemetry_gap`."""
 UNDELIVERED = 15
 """Files of undeliverable batches kept for people to look at, beside the newest one."""
+HEADER = 700
+"""Bytes that a batch takes beside its payload: header, request and answer, measured."""
 _SPARE_PAGES = 1024
 """Free pages (4 KiB) that the file may keep."""
 _PORTION = 64
@@ -93,7 +95,9 @@ class Buffer:
     ) -> None:
         self.path, self._clock, self._boot, self._agent = path, clock, boot, agent
         self.days, self.quota = days, quota
-        self.losses = Losses()
+        self.losses, self.throttled = Losses(), Losses()
+        self.kept_bytes = 0
+        """What has come in since the start, as it goes over the wire."""
         self.reserve = Reserve(path.with_name("reserve"))
         self._lock = threading.RLock()
         self._flight: set[int] = set()
@@ -110,6 +114,7 @@ class Buffer:
             self._db, self._state, reason = open_file(self.path, self._clock, self._agent)
         self.reserve.make()
         self.losses.restart(self._state.losses)
+        self.throttled.restart(self._state.throttled)
         self._batches, self._events, self._bytes = self._db.execute(_TOTALS).fetchone()
         self._flight.clear()
         self._unsent = {first for (first,) in self._db.execute(_UNSENT)}
@@ -139,8 +144,9 @@ class Buffer:
                 if zlib.crc32(payload) != crc:
                     self.discard(first, CORRUPT)
             fresh = {"epoch": new_epoch(), "agent": self._agent, "next": self._events + 1, "expired": 0}
-            self._write(self._renumber, **fresh, losses={}, aged={}, overflowed={})
+            self._write(self._renumber, **fresh, losses={}, aged={}, overflowed={}, throttled={})
             self.losses.restart({})
+            self.throttled.restart({})
             self._flight.clear()
             self._unsent = {first for (first,) in self._db.execute(_ALL_FIRSTS)}
             self._slimmed = 0
@@ -176,7 +182,9 @@ class Buffer:
             self._write(lambda db: self._insert(db, packed, facts, offline=offline), next=following)
             self._batches += len(packed)
             self._events += following - packed[0].first
-            self._bytes += sum(len(part.payload) for part in packed)
+            size = sum(len(part.payload) for part in packed)
+            self._bytes += size
+            self.kept_bytes += size + len(packed) * HEADER
             self._unsent.update(part.first for part in packed)
 
     def _insert(self, db: sqlite3.Connection, packed: list[Packed], facts: Facts, *, offline: bool) -> None:
@@ -405,7 +413,8 @@ class Buffer:
     def _write(self, action: Callable[[sqlite3.Connection], object], **changes: Any) -> None:
         """Do `action` and save the state with its `changes` in one durable transaction; all of it holds or nothing."""
         with self._lock:
-            now = {"losses": self.losses.totals(), "alive": self._clock(), "clean": False, "passing": self._passing()}
+            counts = {"losses": self.losses.totals(), "throttled": self.throttled.totals()}
+            now = counts | {"alive": self._clock(), "clean": False, "passing": self._passing()}
             state: State = msgspec.structs.replace(self._state, **now | changes)
             self._guarded(lambda: self._transaction(action, state))
             self._state = state

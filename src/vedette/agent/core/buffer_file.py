@@ -28,7 +28,8 @@ CREATE TABLE state (
     clean INTEGER NOT NULL,    -- 1: the agent stopped in order
     passing TEXT NOT NULL,     -- JSON: what is known of the time that passed
     aged TEXT NOT NULL,        -- JSON: event type -> left unsent because it was too old
-    overflowed TEXT NOT NULL   -- JSON: event type -> left unsent because the buffer was full
+    overflowed TEXT NOT NULL,  -- JSON: event type -> left unsent because the buffer was full
+    throttled TEXT NOT NULL    -- JSON: event type/policy -> left out by the budget before the buffer
 ) STRICT
 """,
     """
@@ -47,25 +48,32 @@ CREATE TABLE batch (
     "CREATE INDEX batch_kept ON batch (kept, first)",
     "CREATE INDEX batch_never_sent ON batch (first) WHERE offline = 1",
 )
-VERSION = 2
-UPGRADE = (
+VERSION = 3
+_TO_2 = (
     "ALTER TABLE state ADD COLUMN passing TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE state ADD COLUMN aged TEXT NOT NULL DEFAULT '{}'",
     "ALTER TABLE state ADD COLUMN overflowed TEXT NOT NULL DEFAULT '{}'",
     "UPDATE state SET version = 2",
 )
-"""From version 1."""
+_TO_3 = (
+    "ALTER TABLE state ADD COLUMN throttled TEXT NOT NULL DEFAULT '{}'",
+    "UPDATE state SET version = 3",
+)
+UPGRADES = {1: (*_TO_2, *_TO_3), 2: _TO_3}
+"""Version of a file -> what brings it up."""
 _SELECT = """
-SELECT version, epoch, agent, next, expired, losses, alive, clean, passing, aged, overflowed FROM state
+SELECT version, epoch, agent, next, expired, losses, alive, clean, passing, aged, overflowed, throttled FROM state
 """
 _INSERT = """
 INSERT INTO state VALUES (1, :version, :epoch, :agent, :next, :expired, :losses, :alive, :clean, :passing, :aged,
-    :overflowed)
+    :overflowed, :throttled)
 """
 _SAVE = """
 UPDATE state SET epoch = :epoch, agent = :agent, next = :next, expired = :expired, losses = :losses, alive = :alive,
-    clean = :clean, passing = :passing, aged = :aged, overflowed = :overflowed
+    clean = :clean, passing = :passing, aged = :aged, overflowed = :overflowed,
+    throttled = :throttled
 """
+_COUNTS = ("losses", "aged", "overflowed", "throttled")
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
@@ -83,6 +91,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     passing: Passing
     aged: dict[str, int] = {}
     overflowed: dict[str, int] = {}
+    throttled: dict[str, int] = {}
 
 
 def save(db: sqlite3.Connection, state: State) -> None:
@@ -92,7 +101,7 @@ def save(db: sqlite3.Connection, state: State) -> None:
 
 def _values(state: State) -> dict[str, object]:
     values = msgspec.structs.asdict(state)
-    texts = {name: msgspec.json.encode(values[name]).decode() for name in ("losses", "passing", "aged", "overflowed")}
+    texts = {name: msgspec.json.encode(values[name]).decode() for name in (*_COUNTS, "passing")}
     return values | texts
 
 
@@ -179,13 +188,12 @@ def _read_state(db: sqlite3.Connection) -> State:
     (version,) = db.execute("SELECT version FROM state").fetchone() or (0,)
     if not 1 <= version <= VERSION:
         raise BufferDamagedError(f"version {version} of the file is not known here")
-    if version == 1:
-        for statement in UPGRADE:
-            db.execute(statement)
+    for statement in UPGRADES.get(version, ()):
+        db.execute(statement)
     cursor = db.execute(_SELECT)
     names = [column[0] for column in cursor.description]
     values = dict(zip(names, cursor.fetchone(), strict=True))
-    for name in ("losses", "aged", "overflowed"):
+    for name in _COUNTS:
         values[name] = msgspec.json.decode(values[name], type=dict[str, int])
     values["clean"] = bool(values["clean"])
     passing = values["passing"]

@@ -34,6 +34,7 @@ class HeaderMaker:
             spool_events=stats.events,
             spool_oldest=stats.oldest,
             drops=self._buffer.losses.totals(),
+            throttled=self._buffer.throttled.totals(),
             expired=stats.expired,
             aged=stats.aged,
             overflowed=stats.overflowed,

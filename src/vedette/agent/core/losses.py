@@ -1,4 +1,4 @@
-"""Counts of events that never reached the buffer, kept over restarts of a source and of the agent."""
+"""Counts of events that never reached the buffer: lost, or left out by the budget. Kept over restarts."""
 
 import threading
 from collections import Counter
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 
 class Losses:
-    """Event type -> events lost since the epoch began.
+    """Event type (or type/policy, for what the budget leaves out) -> events since the epoch began.
 
     A source counts from its own start, so only increases are added; a count that went down is a new start.
     """

@@ -1,12 +1,13 @@
 """What the running agent says of itself in `status.json`, for `vedette agent status` and for support."""
 
-import time
 from pathlib import Path
 
 import msgspec
 
 from vedette.agent.core.activity import Activity
 from vedette.agent.core.buffer import BufferStats
+from vedette.agent.core.governor import BudgetReport
+from vedette.agent.core.hourly import Hourly
 from vedette.agent.core.source import SourceState
 from vedette.agent.core.uplink import Link
 from vedette.runtime.errors import ConfigError
@@ -44,6 +45,9 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     losses: dict[str, int] = {}
     last_gap: Gap | None = None
     """The last telemetry that is missing, since the agent started."""
+    throttled: dict[str, int] = {}
+    budget: BudgetReport = BudgetReport()
+    events_per_hour: dict[str, Hourly] = {}
     settings_version: int = 0
     settings_problem: str = ""
     sources: list[SourceReport] = []
@@ -70,12 +74,3 @@ def read_status(data: Path) -> Status | None:
         return None
     except (msgspec.DecodeError, OSError) as error:
         raise ConfigError(f"{data / FILE}: {error}") from error
-
-
-def own_cost() -> tuple[float, int]:
-    """Give CPU seconds and resident bytes of this process (0 bytes where the system does not say)."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except (OSError, ValueError, IndexError):
-        pages = 0
-    return time.process_time(), pages * 4096

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+from vedette.agent.core.budget import HIGHEST
+from vedette.agent.core.governor import Gauge
 from vedette.agent.core.source import SourceState
 from vedette.agent.core.status import SourceReport, Status
 
@@ -18,6 +20,8 @@ def lines(status: Status, *, alive: bool) -> list[tuple[str, str]]:
         ("sent", f"{link.events} events in {link.batches} batches, {link.bytes} bytes"),
         ("buffer", f"{buffer.events} events, {buffer.bytes} bytes, oldest {moment(buffer.oldest)}"),
         ("lost", _losses(status)),
+        ("throttled", _counts(status.throttled) or "nothing"),
+        ("budget", budget(status)),
         ("settings", f"version {status.settings_version} {status.settings_problem}".rstrip()),
         ("cost", f"{status.cpu_seconds:.1f} s CPU, {status.rss_bytes >> 20} MiB"),
     ]
@@ -33,14 +37,39 @@ def moment(micros: int | None) -> str:
     return datetime.fromtimestamp(micros / 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def budget(status: Status) -> str:
+    """Say which level is in force and why, and what of each limit is used."""
+    report = status.budget
+    used = ", ".join(f"{name} {shown(name, gauge)}" for name, gauge in report.limits.items())
+    if not report.level:
+        return f"kept: {used}"
+    spenders = ", ".join(list(status.activity.types)[:3]) or "nothing that is told"
+    exceeded = f"; exceeded: {', '.join(report.exceeded)}, by {spenders}" if report.exceeded else ""
+    why = f"level {report.level} of {HIGHEST} since {moment(report.since)} because of {report.because}"
+    return f"{why}{exceeded}; {used}"
+
+
+def shown(name: str, gauge: Gauge) -> str:
+    """Give what is used of one limit, in its unit."""
+    if name == "cpu":
+        return f"{gauge.used:.1f} of {gauge.limit:g} %"
+    mebi = 1 << 20
+    unit = "MiB" if name == "rss" else "MiB/day"
+    return f"{gauge.used / mebi:.1f} of {gauge.limit / mebi:.0f} {unit}"
+
+
 def _losses(status: Status) -> str:
-    parts = [f"{count} {event_type}" for event_type, count in status.losses.items()]
+    parts = [_counts(status.losses)] if status.losses else []
     if status.buffer.expired:
         overflowed = sum(status.buffer.overflowed.values())
         parts.append(f"{status.buffer.expired} unsent (of these {overflowed} for want of room)")
     if status.last_gap is not None:
         parts.append(f"last gap {status.last_gap.reason}")
     return ", ".join(parts) or "nothing"
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
 
 
 def _source(report: SourceReport) -> str:

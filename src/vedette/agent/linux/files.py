@@ -36,6 +36,10 @@ class Names:
         self._folders: dict[bytes, str] = {}
         self._joined: dict[tuple[bytes, bytes], str] = {}
 
+    def forget(self) -> None:
+        """Let go of all folders."""
+        self._folders.clear()
+
     def of_folder(self, walk: bytes, *, cut: bool = False) -> str:
         """Give the path of a folder from its raw walk."""
         folder = self._folders.get(walk)
@@ -88,6 +92,11 @@ class Files:
         self._shared: dict[tuple[bytes, Version], File] = {}
         self._modes: dict[int, str] = {}
 
+    def forget(self) -> None:
+        """Let go of half of what is kept, the oldest first."""
+        for old in list(self._shared)[: len(self._shared) // 2]:
+            del self._shared[old]
+
     def shared(self, walk: bytes, version: Version) -> File | None:
         """Give the entity that was built for this version of a file under this name."""
         return self._shared.get((walk, version))
@@ -104,7 +113,7 @@ class Files:
         mode = content.mode
         if inode is not None:
             if mode is None:
-                content = _from_inode(content, inode)
+                content = of_inode(content, inode)
             mode = inode.mode  # it may have been changed before it was looked at
         path, status = full_path(folder, name), _status(content)
         if mode is None:
@@ -166,8 +175,8 @@ class Files:
         return text_of_mode
 
 
-def _from_inode(content: Content, inode: Inode) -> Content:
-    """What the kernel said, for a file that could not be opened."""
+def of_inode(content: Content, inode: Inode) -> Content:
+    """Give what the kernel said, for a file that was not opened; with the reason that is in `content`."""
     return Content(
         status=content.status,
         size=inode.size,

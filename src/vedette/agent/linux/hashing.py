@@ -47,6 +47,10 @@ class Budget:
         self._rate, self._burst, self._clock = rate, burst, clock
         self._left, self._at = float(burst), clock()
 
+    def set_rate(self, rate: int) -> None:
+        """Fill at another rate from now on."""
+        self._rate = rate
+
     def take(self, size: int) -> bool:
         """Say whether `size` bytes may be read, and count them."""
         now = self._clock()
@@ -110,6 +114,15 @@ class Hasher:
     def set_largest(self, largest: int) -> None:
         """Take another bound, in bytes, for files that are hashed."""
         self._largest = largest
+
+    def set_rate(self, rate: int) -> None:
+        """Read so many bytes of written files a second from now on, over time."""
+        self._budget.set_rate(rate)
+
+    def forget(self) -> None:
+        """Let go of half of what is remembered, the oldest first."""
+        for old in list(self._known)[: len(self._known) // 2]:
+            del self._known[old]
 
     def known(self, version: Version) -> Content | None:
         """Give what is known of this version of a file."""

@@ -6,19 +6,22 @@ have several, one after another (exec). All events of an image share one `Proces
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
 from vedette.agent.linux.accounts import Ids
 from vedette.agent.linux.kernel_time import TICK, KernelTime, ticks
 from vedette.probes.records import NO_ID
-from vedette.schema.entities import File, FileIdentity, Parent, Process, Session
+from vedette.schema.entities import File, FileIdentity, Parent, Process, Session, User
 from vedette.schema.identity import process_entity_id
 
 MOST = 32_768
 """Lives kept at most; the oldest go first."""
 NOBODY: Ids = (NO_ID, NO_ID, NO_ID, NO_ID, NO_ID)
+ENDED_BYTES = 4 << 20
+"""Bytes of arguments and environments of ended lives, as the kernel gave them; in memory they take some three times
+as much."""
 ENDED_KEPT = 2048
 """Ended lives kept for records that come after the exit (the rings are read one after the other)."""
 
@@ -98,12 +101,24 @@ class Image:
             then(process)
 
 
+class Held(NamedTuple):
+    """The start of a program that was started before in just this way."""
+
+    key: bytes
+    time: int
+    """Nanoseconds since boot."""
+    user: User
+    image: Image
+
+
 class Life:
     """One process. `start` in nanoseconds since boot, cut to ticks; `ended` 0 while it runs."""
 
     __slots__ = (
+        "below",
         "ended",
         "entity_id",
+        "held",
         "ids",
         "image",
         "kernel_thread",
@@ -114,6 +129,8 @@ class Life:
         "session",
         "start",
         "started",
+        "starter",
+        "weight",
     )
 
     def __init__(self, pid: int, start: int, entity_id: str, parent: Image | None) -> None:
@@ -129,6 +146,14 @@ class Life:
         """Whether a start of this life was reported (or happened before the agent ran)."""
         self.kernel_thread = False
         self.ended = 0
+        self.weight = 0
+        """Bytes of the arguments and the environment of what runs in it."""
+        self.held: Held | None = None
+        """A start that is not told as long as it is nothing but a repetition."""
+        self.below = 0
+        """Processes that it forked and that were told or still run: who is named as a parent is told too."""
+        self.starter: Life | None = None
+        """Who forked it, as long as it is open whether this life is told; longer would keep all ancestors."""
 
     def run(self, image: Image) -> None:
         """A program took over the life."""
@@ -150,6 +175,7 @@ class Processes:
         self._lives: dict[tuple[int, int], Life] = {}
         self._running: dict[int, Life] = {}
         self._ended: deque[Life] = deque()
+        self._ended_weight = 0
 
     def __len__(self) -> int:
         return len(self._lives)
@@ -191,17 +217,23 @@ class Processes:
         if self._running.get(life.pid) is life:
             del self._running[life.pid]
         self._ended.append(life)
-        if len(self._ended) > ENDED_KEPT:
-            self._drop(self._ended.popleft())
+        self._ended_weight += life.weight
+        while len(self._ended) > ENDED_KEPT or (self._ended_weight > ENDED_BYTES and len(self._ended) > 1):
+            self._drop_ended()
 
     def forget_ended(self, before: int) -> None:
         """Drop lives that ended before `before` (nanoseconds since boot)."""
         while self._ended and self._ended[0].ended < before:
-            self._drop(self._ended.popleft())
+            self._drop_ended()
 
     def start_time(self, life: Life) -> int:
         """Give the start of a life in microseconds UTC."""
         return self._clock.micros(life.started)
+
+    def _drop_ended(self) -> None:
+        life = self._ended.popleft()
+        self._ended_weight -= life.weight
+        self._drop(life)
 
     def _drop(self, life: Life) -> None:
         key = (life.pid, life.start // TICK)
@@ -210,7 +242,7 @@ class Processes:
 
     def _forget_oldest(self) -> None:
         if self._ended:
-            self._drop(self._ended.popleft())
+            self._drop_ended()
             return
         life = next(iter(self._lives.values()))
         self._drop(life)

@@ -12,7 +12,7 @@ from vedette.central.api.routes import Routes
 from vedette.central.api.work import InWork
 from vedette.runtime.errors import NotFoundError
 from vedette.schema.access import Right
-from vedette.schema.policies import Settings
+from vedette.schema.policies import Settings, refused_limits
 from vedette.store.state import groups
 from vedette.store.state import settings as documents
 from vedette.store.state.settings import SettingsDocument
@@ -83,9 +83,12 @@ def _settings(group: str, body: dict[str, Any]) -> Settings:
     if unknown:
         raise ProblemError("invalid", 422, f"unknown settings: {', '.join(sorted(unknown))}")
     try:
-        return msgspec.convert(body | {"group": group, "version": 0}, Settings)
+        settings = msgspec.convert(body | {"group": group, "version": 0}, Settings)
     except msgspec.ValidationError as error:
         raise ProblemError("invalid", 422, str(error)) from error
+    if refusal := refused_limits(settings):
+        raise ProblemError("invalid", 422, refusal)
+    return settings
 
 
 def _shown(document: SettingsDocument) -> GroupSettings:

@@ -42,7 +42,8 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
     `sent` = `received` + `missing`; `received` = `stored` + `dead_lettered` + `in_flight`. `missing` are
     numbers that the agent has given and the Central Node does not have: still in the agent's buffer
     (`spooled`), or gone from it (`expired`: by type `aged`, too old, and `overflowed`, no room). `lost`: dropped
-    in the agent before they had a number, by type; `throttled`: held back by the agent on purpose. `removed`:
+    in the agent before they had a number, by type; `throttled`: left out by the agent because of its budget, by
+    `type/policy`, for example `file_change/budget.cpu`. All that happened is `sent` + `lost` + `throttled`. `removed`:
     stored, and gone since by retention. `gaps`: where the missing numbers are, oldest first, at most 100 of
     `gaps_total`; for all streams together only their number.
     """

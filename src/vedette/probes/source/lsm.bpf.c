@@ -121,6 +121,8 @@ static __always_inline int report_noted(void *ctx, __u32 operation)
 	if (bpf_get_func_ret(ctx, &result) || (int)result)
 		return 0;
 	p->operation = 0;
+	if (is_path_left_out(operation))
+		return 0;
 	struct scratch *s = take_scratch(PATH);
 	if (!s)
 		return 0;

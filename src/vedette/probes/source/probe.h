@@ -41,6 +41,46 @@ struct {
 	__type(value, __u32);
 } excluded SEC(".maps");
 
+/* How many file and module records there may be in a window of 2^30 ns; each = 0: as many as come. */
+struct limit {
+	__u32 each, all;  /* of one process, of all */
+	__u64 boot;       /* when this system started, ns since 1970 */
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct limit);
+} limits SEC(".maps");
+/* How many there were. Two processors may begin a window at once and lose a few: it is a limit, not a count. */
+struct pace { __u64 window; __u32 used, reserved; };
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct pace);
+} pace_of_all SEC(".maps");
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u32); /* process */
+	__type(value, struct pace);
+} paces SEC(".maps");
+/* Open files whose creation was left out: their close belongs to it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u64);
+	__type(value, __u8);
+} unreported SEC(".maps");
+/* [enum left_out]: events that were left out. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, LEFT_OUT);
+	__type(key, __u32);
+	__type(value, __u64);
+} left_out SEC(".maps");
+
 /* Records are put together here, for their length is known last. Tracepoints may become preemptible, so a
  * second program on the same CPU must notice that the buffer is in use. */
 #define BLOCK 192 /* first bytes of an inode: most of what is asked of it */
@@ -80,6 +120,41 @@ static __always_inline void give_scratch(struct scratch *s) { s->busy = 0; }
 
 static __always_inline bool is_excluded_pid(__u32 pid) { return bpf_map_lookup_elem(&excluded, &pid) != 0; }
 static __always_inline bool is_excluded(void) { return is_excluded_pid(bpf_get_current_pid_tgid() >> 32); }
+
+static __always_inline struct limit *limit_in_force(void)
+{
+	__u32 zero = 0;
+	struct limit *limit = bpf_map_lookup_elem(&limits, &zero);
+	return limit && limit->each ? limit : 0;
+}
+
+static __always_inline bool is_spent(struct pace *pace, __u64 window, __u32 most)
+{
+	if (pace->window != window) {
+		pace->window = window;
+		pace->used = 0;
+	}
+	return __sync_fetch_and_add(&pace->used, 1) >= most;
+}
+
+/* Whether an event of this type is too many now; then it is counted. */
+static __always_inline bool is_over(struct limit *limit, __u32 type)
+{
+	__u32 zero = 0, pid = bpf_get_current_pid_tgid() >> 32;
+	__u64 window = bpf_ktime_get_boot_ns() >> 30, *n;
+	struct pace *all = bpf_map_lookup_elem(&pace_of_all, &zero), *one = bpf_map_lookup_elem(&paces, &pid);
+	if (!one) {
+		struct pace fresh = { window, 0, 0 };
+		bpf_map_update_elem(&paces, &pid, &fresh, BPF_ANY);
+		one = bpf_map_lookup_elem(&paces, &pid);
+	}
+	if (!all || !one || !(is_spent(one, window, limit->each) || is_spent(all, window, limit->all)))
+		return false;
+	n = bpf_map_lookup_elem(&left_out, &type);
+	if (n)
+		*n += 1;
+	return true;
+}
 
 /*
  * 0 = wake the reader only if it had read everything; it then sleeps a while before it reads, so that a busy host
@@ -225,6 +300,67 @@ static __always_inline __u32 kept(long got)
 	__u32 n = got;
 	barrier_var(n);
 	return n > PATH_BYTES ? 0 : n;
+}
+
+#define FMODE_CREATED 0x100000
+#define COARSE 20000000ULL /* ns by which the times of files may be behind */
+
+/* The time at which an inode changed, ns since 1970; read alone, while records are limited. */
+static __always_inline __u64 time_of_change(struct inode *inode)
+{
+	struct inode___split *split = (void *)inode;
+	struct inode___hidden *hidden = (void *)inode;
+	struct inode___plain *plain = (void *)inode;
+	if (bpf_core_field_exists(split->i_ctime_sec))
+		return BPF_CORE_READ(split, i_ctime_sec) * SECOND + (BPF_CORE_READ(split, i_ctime_nsec) & 0x7fffffff);
+	if (bpf_core_field_exists(plain->i_ctime))
+		return (__u64)BPF_CORE_READ(plain, i_ctime.tv_sec) * SECOND + BPF_CORE_READ(plain, i_ctime.tv_nsec);
+	if (bpf_core_field_exists(hidden->__i_ctime))
+		return (__u64)BPF_CORE_READ(hidden, __i_ctime.tv_sec) * SECOND + BPF_CORE_READ(hidden, __i_ctime.tv_nsec);
+	return ~0ULL;
+}
+
+/* Whether this task may have written the file that it closes, as far as the file's time of change tells. */
+static __always_inline bool is_written(struct limit *limit, struct inode *inode)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	return BPF_CORE_READ(inode, i_nlink) &&
+	       time_of_change(inode) >= limit->boot + task->group_leader->start_boottime - COARSE;
+}
+
+/* Whether a record about an open file is left out. A creation and its close are one event, told or left out whole. */
+static __always_inline bool is_left_out(struct file *file, __u32 kind, __u32 flags)
+{
+	struct limit *limit = limit_in_force();
+	__u64 key = (__u64)file;
+	__u8 yes = 1;
+	if (kind == CREATE) {
+		if (limit && is_over(limit, FILE_CREATE)) {
+			bpf_map_update_elem(&unreported, &key, &yes, BPF_ANY);
+			return true;
+		}
+		bpf_map_delete_elem(&unreported, &key); /* of a file that was here before and whose close was not seen */
+		return false;
+	}
+	if (kind != MAP && (BPF_CORE_READ(file, f_mode) & FMODE_CREATED)) {
+		if (!bpf_map_lookup_elem(&unreported, &key))
+			return false;
+		if (flags & LAST)
+			bpf_map_delete_elem(&unreported, &key);
+		return true;
+	}
+	if (!limit)
+		return false;
+	if (kind == CLOSE && (!(flags & LAST) || !is_written(limit, BPF_CORE_READ(file, f_inode))))
+		return true; /* no event comes of it */
+	return is_over(limit, kind == MAP ? MODULE_LOAD : FILE_CHANGE);
+}
+
+static __always_inline bool is_path_left_out(__u32 operation)
+{
+	struct limit *limit = limit_in_force();
+	bool makes = operation == SYMLINK || operation == LINK || operation == MKNOD;
+	return limit && is_over(limit, makes ? FILE_CREATE : FILE_CHANGE);
 }
 
 static __always_inline struct file *file_of(struct task_struct *task, int fd)

@@ -37,6 +37,9 @@ enum flag {
 	ANSWER = 64,         /* dns: from the resolver; the header then names no process */
 };
 
+/* Event types of which records may be left out when the agent costs too much. */
+enum left_out { FILE_CREATE, FILE_CHANGE, MODULE_LOAD, LEFT_OUT = 8 };
+
 struct header {
 	__u16 kind, flags;
 	__u32 length;            /* of the whole record */

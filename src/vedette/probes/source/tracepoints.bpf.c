@@ -8,7 +8,6 @@
 #include "texts.bpf.h"
 
 #define FMODE_WRITE 0x2
-#define FMODE_CREATED 0x100000
 #define PROT_EXEC 0x4
 #define S_IFMT 0170000
 #define S_IFREG 0100000
@@ -132,6 +131,8 @@ static __always_inline bool is_last(struct file *file)
 __noinline int report_file(__u64 address, __u32 kind, __u32 flags)
 {
 	struct file *file = (void *)(unsigned long)address;
+	if (kind != DRIVER && is_left_out(file, kind, flags))
+		return 0;
 	struct scratch *s = take_scratch(kind);
 	if (!s)
 		return 0;
@@ -361,7 +362,7 @@ int path_changed(struct trace_event_raw_sys_exit *call)
 	unsigned long arguments[8] = ARGUMENTS(regs);
 	__u32 operation = rules[id].operation, directory = rules[id].directory & 7, name = rules[id].name & 7;
 	__u32 new_directory = rules[id].new_directory & 7, new_name = rules[id].new_name & 7;
-	if (!operation || is_excluded())
+	if (!operation || is_excluded() || is_path_left_out(operation))
 		return 0;
 	struct scratch *s = take_scratch(PATH);
 	if (!s)

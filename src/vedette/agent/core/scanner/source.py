@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
+from vedette.agent.core.orders import Orders
 from vedette.agent.core.scanner.budget import CpuBudget
 from vedette.agent.core.scanner.candidates import ON_EXEC, Candidate, candidate
 from vedette.agent.core.scanner.child import ScanChild
@@ -43,6 +44,8 @@ REFRESH = 10.0
 RETRY = 30.0
 """Seconds until engines that could not be loaded are tried again."""
 LONGEST_PAUSE = 2.0
+SHARES = (1.0, 0.5, 0.25, 0.1, 0.05)
+"""Part of the agent's own budget of CPU time that scanning may take, by level; none is set at level 0."""
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ESRCH, errno.ELOOP)
 _PROBLEMS_SHOWN = 10
 
@@ -73,6 +76,7 @@ class Scanner:
         self._clock, self._monotonic = clock, monotonic
         self._rules = RuleKeeper(data / "yara")
         self._queue, self._known, self._child = ScanQueue(), Known(), ScanChild()
+        self._orders = Orders()
         self._budget = CpuBudget(share=settings.scan_cpu_percent / 100)
         self._reporter: Reporter | None = None
         self._running = False
@@ -111,9 +115,18 @@ class Scanner:
     def apply(self, settings: Settings) -> None:
         """Obey new settings."""
         before, self._settings = self._settings, settings
-        self._budget.share = settings.scan_cpu_percent / 100
+        self._budget.share = share_of(settings, self._orders)
         if _engine_settings(before) != _engine_settings(settings):
             self._renew = True
+
+    def save(self, orders: Orders) -> None:
+        """Take less CPU time from now on, or no longer: what waits too long is then reported as not scanned."""
+        self._orders = orders
+        self._budget.share = share_of(self._settings, orders)
+
+    def throttled(self) -> dict[str, int]:
+        """Nothing: what was detected is always told."""
+        return {}
 
     def drops(self) -> dict[str, int]:
         """Detections that were too many to send."""
@@ -246,6 +259,12 @@ class Scanner:
 
     def _count(self, verdict: Verdict) -> None:
         self._counts[verdict.reason.partition(":")[0] or verdict.status.value] += 1
+
+
+def share_of(settings: Settings, orders: Orders) -> float:
+    """Give the share of one core for scanning, at the level in force."""
+    share = settings.scan_cpu_percent / 100
+    return min(share, orders.cpu * SHARES[orders.level]) if orders.level else share
 
 
 def _engine_settings(settings: Settings) -> tuple[object, ...]:

@@ -4,13 +4,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from vedette.agent.core.orders import Orders
 from vedette.agent.linux import inventory
 from vedette.agent.linux.accounts import Accounts
 from vedette.agent.linux.acting import ActingProcesses
 from vedette.agent.linux.containers import Containers
 from vedette.agent.linux.environment import Environments
 from vedette.agent.linux.files import Files, Names
-from vedette.agent.linux.hashing import Hasher
+from vedette.agent.linux.hashing import RATE, Hasher
 from vedette.agent.linux.kernel_time import KernelTime
 from vedette.agent.linux.logins import Logins
 from vedette.agent.linux.lookups import Lookups
@@ -23,6 +24,7 @@ from vedette.agent.linux.sources.model import Model
 from vedette.agent.linux.sources.module_events import ModuleEvents
 from vedette.agent.linux.sources.network_events import NetworkEvents
 from vedette.agent.linux.sources.process_events import ProcessEvents
+from vedette.agent.linux.sources.savings import Savings
 from vedette.agent.linux.sources.script_events import ScriptEvents
 from vedette.agent.linux.sources.shared import Shared
 from vedette.agent.linux.witnesses import Witnesses
@@ -46,6 +48,7 @@ class Decoder:
         emit: Callable[[Event], None],
         hasher: Hasher,
         shared: Shared | None = None,
+        savings: Savings | None = None,
     ) -> None:
         self._shared = shared or Shared(Logins(), ActingProcesses())
         accounts, clock = Accounts(logins=self._shared.logins), KernelTime()
@@ -63,6 +66,7 @@ class Decoder:
             names=Names(),
             lookups=self._lookups,
             clock=clock,
+            savings=savings or Savings(),
             witnesses=Witnesses(),
             mount_namespace=home,
         )
@@ -103,6 +107,14 @@ class Decoder:
                     environments.hide(image.process.env)
         self._files.exclude(settings.exclude_paths)
         self._hasher.set_largest(settings.hash_max_bytes)
+
+    def save(self, orders: Orders) -> None:
+        """Read fewer bytes for digests the higher the level, and let go of what can be learned again."""
+        self._hasher.set_rate(RATE >> 2 * orders.level)
+        if orders.memory_is_short:
+            model = self.model
+            for cache in (model.names, model.files, self._hasher, self._files):
+                cache.forget()
 
     def take_inventory(self) -> None:
         """Enter the processes that run already."""
@@ -146,6 +158,7 @@ class Decoder:
         far = 1 << 62
         self._files.tick(far)
         self._dns.finish()
+        self._processes.finish()
         self._shared.acting.serve(self._acted, final=True)
         for _ in range(2):  # an answer may have led to another question
             self._lookups.poll(far)

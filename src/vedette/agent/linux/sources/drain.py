@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from vedette.probes.ring import Chunk, Ring
 
-QUEUE_BYTES = 16 << 20
+QUEUE_BYTES = 8 << 20
 """Raw records between the two threads; beyond that file records are dropped, beyond twice that all are."""
 PAUSE = 0.05
 """Seconds between two looks into the rings of a busy host: a ring holds much more than comes in that time."""
@@ -29,7 +29,8 @@ class Round(NamedTuple):
 class Drain:
     """Moves records from the rings into the queue. `lost` counts, by kind, what the queue had no room for.
 
-    `wait` sleeps until a ring has records, for a number of seconds at most.
+    `wait` sleeps until a ring has records, for a number of seconds at most. `pause` and `room` (bytes) may be
+    changed while it runs.
     """
 
     def __init__(self, control: Ring, bulk: Ring, wait: Callable[[float], object]) -> None:
@@ -40,13 +41,14 @@ class Drain:
         self._waiting = 0
         self._taken = 0
         self.lost: Counter[int] = Counter()
+        self.pause, self.room = PAUSE, QUEUE_BYTES
         self.fullest = 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Look into the rings until `stop`."""
         while not stop.is_set():
             self._wait(IDLE)
-            time.sleep(PAUSE)
+            time.sleep(self.pause)
             while self.look() > _MUCH:
                 pass
 
@@ -61,10 +63,10 @@ class Drain:
         if not size:
             return 0
         backlog = self._waiting - self._taken
-        if backlog > QUEUE_BYTES:
+        if backlog > self.room:
             self._count(bulk)
             bulk = []
-        if backlog > 2 * QUEUE_BYTES:
+        if backlog > 2 * self.room:
             self._count(control)
             control = []
         kept = sum(len(chunk.data) for chunk in (*bulk, *control))

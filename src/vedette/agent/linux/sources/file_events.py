@@ -12,12 +12,13 @@ from typing import TypeVar
 import msgspec
 
 from vedette.agent.linux.examine import Content
-from vedette.agent.linux.files import full_path
+from vedette.agent.linux.files import full_path, of_inode
 from vedette.agent.linux.hashing import Version, version_of
 from vedette.agent.linux.lookups import DELETED, LONGEST, Answer, Ticket
 from vedette.agent.linux.processes import Image
 from vedette.agent.linux.sources.model import Model
 from vedette.agent.linux.sources.process_events import ProcessEvents
+from vedette.agent.linux.sources.savings import BUDGET
 from vedette.probes.records import (
     CHANGE,
     LAST,
@@ -90,6 +91,10 @@ class FileEvents:
         self._excluded = re.compile("|".join(map(translate, patterns)) or r"(?!)")
         self._excludes = bool(patterns)
 
+    def forget(self) -> None:
+        """Let go of what is remembered of files that were written."""
+        self._recent.clear()
+
     def create(self, record: FileAct) -> None:
         """Begin to wait for the end of writing."""
         image, session = self._actor(record)
@@ -112,10 +117,14 @@ class FileEvents:
                 self._wrote(record)
             return
         folder, name = self._names(creation.record)
-        if self._is_excluded(folder, name):
+        savings = self._model.savings
+        if self._is_excluded(folder, name) or savings.is_passing("file_create", folder, inode.mode):
             return
         if not inode.links:
             self._emit_creation(creation, folder, name, DELETED, record.inode)
+            return
+        if not savings.wants_digests(inode):
+            self._emit_creation(creation, folder, name, BUDGET, inode)
             return
         wanted = Wanted(
             record,
@@ -171,7 +180,8 @@ class FileEvents:
             return
         path = full_path(folder, name)
         if operation == UNLINK:
-            self._deleted(record, folder, name, path)
+            if not model.savings.is_passing("file_change", folder, 0):
+                self._deleted(record, folder, name, path)
         elif operation == RENAME:
             self._renamed(record, folder, name, path)
         elif operation == CHANGE:
@@ -229,8 +239,10 @@ class FileEvents:
 
     def _give_up(self, creation: Creation) -> None:
         folder, name = self._names(creation.record)
-        if not self._is_excluded(folder, name):
-            self._emit_creation(creation, folder, name, OPEN, creation.record.inode)
+        inode = creation.record.inode
+        if self._is_excluded(folder, name) or self._model.savings.is_passing("file_create", folder, inode.mode):
+            return
+        self._emit_creation(creation, folder, name, OPEN, inode)
 
     def _emit_creation(self, creation: Creation, folder: str, name: str, content: Content, inode: Inode) -> None:
         model, record = self._model, creation.record
@@ -264,7 +276,13 @@ class FileEvents:
         if self._written.get(key) == version or changed < record.start:
             return  # opened for writing, but not written: the time of change is from before
         _keep(self._written, key, version)
-        self._content(record, lambda content: self._change(record, folder, name, content, operation="write"))
+        savings = model.savings
+        if savings.is_passing("file_change", folder, inode.mode) or savings.is_again(record, full_path(folder, name)):
+            return
+        if savings.wants_digests(inode):
+            self._content(record, lambda content: self._change(record, folder, name, content, operation="write"))
+        else:
+            self._change(record, folder, name, of_inode(BUDGET, inode), operation="write")
 
     def _content(self, record: FileAct, answer: Callable[[Content], None]) -> None:
         """Have `answer` called with the content of an open file."""

@@ -16,9 +16,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+from vedette.agent.core.orders import Orders
 from vedette.agent.linux.hashing import Hasher
 from vedette.agent.linux.sources.decoder import Decoder
-from vedette.agent.linux.sources.drain import IDLE, PAUSE, Drain
+from vedette.agent.linux.sources.drain import IDLE, PAUSE, QUEUE_BYTES, Drain
+from vedette.agent.linux.sources.savings import Savings
 from vedette.agent.linux.sources.shared import Shared
 from vedette.probes import records
 from vedette.probes.libbpf import libbpf
@@ -59,6 +61,11 @@ EVENT_TYPES = {
 }
 """Kind of record -> event type under which a lost one is counted."""
 
+LEFT_OUT = ("file_create", "file_change", "module_load")
+"""`enum left_out` of the probes."""
+PAUSES = (PAUSE, PAUSE, 2 * PAUSE, 4 * PAUSE, 4 * PAUSE)
+"""Seconds between two looks into the rings, by level."""
+
 
 class KernelSource:
     """The source `kernel`: eBPF in LSM mode where the kernel takes it, else in tracepoint mode."""
@@ -73,12 +80,21 @@ class KernelSource:
         self._drain: Drain | None = None
         self._decoder: Decoder | None = None
         self._last_drops: dict[str, int] = {}
+        self._savings, self._orders = Savings(), Orders()
+        self._obeyed = self._orders
+        # What the kernel leaves out belongs to the orders in force: nobody may count between two of them.
+        self._counting = threading.Lock()
+        self._left_out = [0] * len(LEFT_OUT)
         self._observing = False
         self._next_look = 0.0
 
     def apply(self, settings: Settings) -> None:
         """Take other settings while running; called from any thread, in force with the next records."""
         self._settings = settings
+
+    def save(self, orders: Orders) -> None:
+        """Cost less from now on, or no longer; called by any thread, in force with the next records."""
+        self._orders = orders
 
     def supported(self) -> str:
         """Give "" when it can run here, else why not."""
@@ -101,10 +117,11 @@ class KernelSource:
             settings = self._applied = self._settings
             hasher = Hasher(largest=settings.hash_max_bytes)
             cleanup.callback(hasher.stop)
-            decoder = self._decoder = Decoder(self._host_id, settings, emit, hasher, self._shared)
+            decoder = self._decoder = Decoder(self._host_id, settings, emit, hasher, self._shared, self._savings)
             # Once before and once after the probes are attached, so that no start falls between.
             decoder.take_inventory()
             drain = self._drain = self._attach(cleanup)
+            self._obey(self._orders, drain, decoder)
             decoder.take_inventory()
             _calm_collector()
             self._observing = True
@@ -126,7 +143,9 @@ class KernelSource:
 
     def _detach(self, probes: Probes) -> None:
         self._last_drops = self.drops()
-        self._probes, self._observing = None, False
+        with self._counting:
+            self._count_left_out()
+            self._probes, self._observing, self._left_out = None, False, [0] * len(LEFT_OUT)
         probes.close()
 
     def _observe(self, drain: Drain, decoder: Decoder, stop: threading.Event) -> None:
@@ -147,6 +166,8 @@ class KernelSource:
         if self._applied is not self._settings:
             self._applied = self._settings
             decoder.apply(self._applied)
+        if self._obeyed is not self._orders:
+            self._obey(self._orders, drain, decoder)
         taken = drain.take(timeout)
         if taken is not None:
             for chunk in (*taken.control, *taken.bulk):
@@ -155,6 +176,28 @@ class KernelSource:
         if self._probes is not None and time.monotonic() > self._next_look:
             self._next_look = time.monotonic() + LOOK_EVERY
             self._probes.look_for_consoles()
+
+    def _obey(self, orders: Orders, drain: Drain, decoder: Decoder) -> None:
+        with self._counting:
+            self._count_left_out()
+            self._savings.obey(orders)
+            if self._probes is not None:
+                pace = self._savings.pace()
+                boot = time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+                self._probes.limit(each=pace.each, together=pace.together, boot=boot)
+        drain.pause = PAUSES[orders.level]
+        drain.room = QUEUE_BYTES >> 2 if orders.memory_is_short else QUEUE_BYTES
+        decoder.save(orders)
+        self._obeyed = orders
+
+    def _count_left_out(self) -> None:
+        if self._probes is None:
+            return
+        now = self._probes.left_out()
+        for name, number, before in zip(LEFT_OUT, now, self._left_out, strict=True):
+            if number > before:
+                self._savings.count(name, number - before)
+        self._left_out = now
 
     @property
     def mode(self) -> str:
@@ -170,6 +213,12 @@ class KernelSource:
         for kind, event_type in EVENT_TYPES.items():
             totals[event_type] += in_ring[kind] + in_queue[kind]
         return {name: count for name, count in totals.items() if count}
+
+    def throttled(self) -> dict[str, int]:
+        """Event type/policy -> events left out since this source was made, in the kernel or after it."""
+        with self._counting:
+            self._count_left_out()
+            return self._savings.throttled()
 
     def status(self) -> dict[str, object]:
         """Mode, refusals and their reasons, fill of the rings."""

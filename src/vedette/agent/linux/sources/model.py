@@ -10,6 +10,7 @@ from vedette.agent.linux.files import Files, Names
 from vedette.agent.linux.kernel_time import KernelTime
 from vedette.agent.linux.lookups import Lookups
 from vedette.agent.linux.processes import Processes
+from vedette.agent.linux.sources.savings import Savings
 from vedette.agent.linux.witnesses import Witnesses
 from vedette.probes.records import Acted
 from vedette.schema.events.base import Event
@@ -27,6 +28,7 @@ class Model(NamedTuple):
     names: Names
     lookups: Lookups
     clock: KernelTime
+    savings: Savings
     witnesses: Witnesses
     mount_namespace: int
     """That of the agent: files of other ones are reached through /proc/PID/root."""

@@ -20,7 +20,8 @@ class ModuleEvents:
         model, version = self._model, version_of(record.inode)
         file = model.files.shared(record.path, version)
         if file is not None:
-            self._report(record, file)
+            if record.kind == DRIVER or not model.savings.is_usual(file.path or "", record.inode):
+                self._report(record, file)
             return
         folder, name = model.names.of_walk(record.path, cut=bool(record.flags & PATH_CUT))
 

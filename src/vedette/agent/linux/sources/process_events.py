@@ -7,9 +7,11 @@ from msgspec.structs import replace
 
 from vedette.agent.linux import inventory
 from vedette.agent.linux.kernel_time import ticks
-from vedette.agent.linux.processes import Image, Life
+from vedette.agent.linux.processes import Held, Image, Life
+from vedette.agent.linux.repeats import Key, Repeats, key_of_fork, key_of_program
 from vedette.agent.linux.sources.images import Images
 from vedette.agent.linux.sources.model import Model
+from vedette.agent.linux.sources.savings import REPEATS
 from vedette.probes.records import NO_ID, Acted, Exec, Exit, Fork
 from vedette.schema.entities import Process, User
 from vedette.schema.events.process import ProcessStart, ProcessStop
@@ -30,6 +32,8 @@ class ProcessEvents:
     def __init__(self, model: Model, look: Callable[[int], inventory.Found | None] = inventory.look) -> None:
         self._model, self._look, self._images = model, look, Images(model)
         self._forked: deque[tuple[int, Life]] = deque()
+        self._leaving: deque[tuple[int, Life, Exit]] = deque()
+        self._repeats = Repeats()
 
     def fork(self, record: Fork) -> None:
         """Begin a life."""
@@ -39,6 +43,8 @@ class ProcessEvents:
         parent = self._parent(record)
         life = processes.add(record.pid, record.start, self.image_of(parent, record.time) if parent else None)
         if parent is not None:
+            parent.below += 1
+            life.starter = parent
             life.session, life.kernel_thread = parent.session, parent.kernel_thread
         if life.session is None and record.session != NO_ID:  # a login program that forks the user's shell
             life.session = self._model.accounts.session(record.session, record.ids[4], "", "")
@@ -54,14 +60,24 @@ class ProcessEvents:
         if life is None:  # its fork was lost
             parent = parent or self._parent(record)
             life = model.processes.add(record.pid, record.start, self.image_of(parent, record.time) if parent else None)
-        if parent is not None and not parent.seen:
-            self.report(parent)  # it only forked; else the chain of parents had a hole
-        life.seen, life.kernel_thread, life.ids = True, False, record.ids
+        if life.held is not None:
+            self.report(life)  # it only handed on to another program
+        life.kernel_thread, life.ids, life.weight = False, record.ids, len(record.env) + sum(map(len, record.args))
         image = self._images.of_exec(record, life)
         life.run(image)
         if model.is_elsewhere(record.mount_namespace):
             model.witnesses.see(record.mount_namespace, record.pid)
-        self._start(life, image, model.clock.micros(record.time), model.accounts.user(record.ids))
+        user = model.accounts.user(record.ids)
+        key = key_of_program(record, _process_of(life.parent)) if model.savings.level >= REPEATS else None
+        if key is not None and self._repeats.is_repeat(key, record.time):
+            life.seen, life.held = False, Held(key, record.time, user, image)
+            self._forked.append((record.time + SETTLED, life))
+            return
+        if parent is not None and not parent.seen:
+            self.report(parent)  # it only forked; else the chain of parents had a hole
+        life.seen, life.starter = True, None
+        repeats = 0 if key is None else self._repeats.tell(key, record.time)
+        self._start(life, image, model.clock.micros(record.time), user, repeats=repeats)
 
     def exit(self, record: Exit) -> None:
         """End a life and report it."""
@@ -70,9 +86,17 @@ class ProcessEvents:
         if life.ended or life.kernel_thread:
             model.processes.end(life, record.time)
             return
+        if not life.seen and model.savings.level >= REPEATS:
+            # What it did may come after its exit: the rings are read one after the other.
+            model.processes.end(life, record.time)
+            self._leaving.append((record.time + SETTLED, life, record))
+            return
         self.report(life)
-        image = self.image_of(life, record.time)
+        self._stop(life, record)
         model.processes.end(life, record.time)
+
+    def _stop(self, life: Life, record: Exit) -> None:
+        model, image = self._model, self.image_of(life, record.time)
         user, session = model.accounts.user(record.ids), life.session
         time, status = model.clock.micros(record.time), record.status
 
@@ -89,6 +113,13 @@ class ProcessEvents:
             _, life = forked.popleft()
             if not life.ended:
                 self.report(life)
+        leaving = self._leaving
+        while leaving and leaving[0][0] <= now:
+            _, life, record = leaving.popleft()
+            if not life.seen and self._is_folded(life, record.time):
+                continue
+            self.report(life)
+            self._stop(life, record)
         self._model.processes.forget_ended(now - ENDED_KEPT)
 
     def life(self, record: Acted) -> Life:
@@ -139,8 +170,47 @@ class ProcessEvents:
         if life.seen or life.kernel_thread:
             return
         life.seen = True
-        user = self._model.accounts.user(life.ids)
-        self._start(life, self.image_of(life, life.start), self._model.processes.start_time(life), user)
+        held, life.held = life.held, None
+        starter, life.starter = life.starter, None
+        if held is None:
+            user = self._model.accounts.user(life.ids)
+            self._start(life, self.image_of(life, life.start), self._model.processes.start_time(life), user)
+            return
+        if starter is not None:
+            self.report(starter)
+        repeats = self._repeats.tell(held.key, held.time)
+        self._start(life, held.image, self._model.clock.micros(held.time), held.user, repeats=repeats)
+
+    def finish(self) -> None:
+        """Decide on what is held back: nobody will learn what becomes of it."""
+        self.tick(1 << 62)
+        for life in self._model.processes:
+            if life.held is not None:
+                self.report(life)
+
+    def _is_folded(self, life: Life, now: int) -> bool:
+        """Leave out a life that repeated another one, did nothing that was told and has ended; counts it."""
+        savings = self._model.savings
+        if savings.level < REPEATS or life.below:
+            return False
+        if life.held is not None:
+            key: Key | None = life.held.key
+        else:
+            parent = _process_of(life.parent)
+            key = key_of_fork(parent, life.ids) if parent is not None else None
+            if key is not None and not self._repeats.is_repeat(key, now):
+                self._repeats.tell(key, now)
+                return False
+        if key is None:
+            return False
+        self._repeats.fold(key)
+        savings.count("process_start")
+        savings.count("process_stop")
+        life.seen, life.held = True, None
+        starter, life.starter = life.starter, None
+        if starter is not None:
+            starter.below -= 1
+        return True
 
     def adopt(self, found: inventory.Found) -> Life:
         """Enter a process that started before the agent, or whose start was lost."""
@@ -163,10 +233,19 @@ class ProcessEvents:
                 life = self.adopt(found)
         return life
 
-    def _start(self, life: Life, image: Image, time: int, user: User) -> None:
+    def _start(self, life: Life, image: Image, time: int, user: User, *, repeats: int = 0) -> None:
         emit, session = self._model.emit, life.session
         process = image.process
-        if process is not None:
+        if process is not None and not repeats:
             emit(ProcessStart(time=time, user=user, session=session, process=process))
-        else:
-            image.when_ready(lambda ready: emit(ProcessStart(time=time, user=user, session=session, process=ready)))
+            return
+
+        def tell(ready: Process) -> None:
+            told = replace(ready, repeats=repeats) if repeats else ready
+            emit(ProcessStart(time=time, user=user, session=session, process=told))
+
+        image.when_ready(tell)
+
+
+def _process_of(image: Image | None) -> Process | None:
+    return image.process if image is not None else None

@@ -32,6 +32,7 @@ class ScriptEvents:
         run = _run(record, name)
         if run is None:
             return
+        self._processes.acting(record)  # a script is always told, and so is who runs it
         raw = run.value.encode("utf-8", "surrogateescape")
         if run.kind is Role.FILE:
             self._look(record, name, raw)
