@@ -16,6 +16,7 @@ import pytest
 
 from vedette.agent.linux import hashing, lookups
 from vedette.agent.linux.sources.kernel import KernelSource
+from vedette.probes.mounts import mounted
 from vedette.schema.entities import File, Process
 from vedette.schema.events.base import Event
 from vedette.schema.events.files import DriverLoad, FileChange, FileCreate, ModuleLoad
@@ -314,6 +315,36 @@ def test_programs_of_a_container_that_end_at_once_have_digests_and_namespaces(li
                 assert getattr(process, f"{name}_namespace") == inside != getattr(outside, f"{name}_namespace")
         assert entry.stdin is not None
         entry.stdin.close()
+
+
+def test_a_process_has_the_control_group_and_the_container_that_it_is_in(live: Live) -> None:
+    root = mounted("cgroup2", Path("/proc/self/mountinfo").read_text(encoding="utf-8"))
+    assert root is not None
+    container = "0123456789abcdef" * 4
+    group = root / f"docker-{container}.scope"
+    group.mkdir()
+    try:
+        # The shell lives on while the agent asks for its group.
+        command = f"echo $$ > {group}/cgroup.procs && /bin/cat && exec /bin/true inside"
+        with subprocess.Popen(["/bin/sh", "-c", command], stdin=subprocess.PIPE) as child:
+            event = live.one(
+                ProcessStart,
+                lambda e: (
+                    e.process is not None
+                    and _is(e.process, e.process.pid or 0, "cat")
+                    and e.process.parent is not None
+                    and e.process.parent.pid == child.pid
+                ),
+            )
+            assert event.process is not None
+            assert child.stdin is not None
+            child.stdin.close()
+        last = live.one(ProcessStart, lambda e: _is(e.process, child.pid, "true")).process
+        assert last is not None
+        for process in (event.process, last):
+            assert (process.cgroup_id, process.container_id) == (group.stat().st_ino, container)
+    finally:
+        group.rmdir()
 
 
 def test_a_created_file_has_digests_type_dates_and_maker(live: Live, place: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from fnmatch import translate
 
 import pytest
 from hypothesis import given
@@ -44,3 +46,17 @@ def test_no_text_takes_long(script: str) -> None:
     began = time.process_time()
     HIDE(script)
     assert time.process_time() - began < 0.5
+
+
+@pytest.mark.parametrize("pattern", ["*pin*", "p?n_code", "[pq]in*", "*", "pin[", "*_x-y*"])
+@given(script=st.text(alphabet="pinq_xyc-=: 1", max_size=40))
+def test_a_quick_look_for_secrets_overlooks_none(pattern: str, script: str) -> None:
+    name = re.compile(translate(pattern))
+    assert Environments((pattern,)).redacted(script) == redacted(script, lambda one: name.match(one) is not None)
+
+
+def test_other_rules_hold_for_scripts_that_were_read_before() -> None:
+    environments = Environments(("pin",))
+    assert environments.redacted("pin=1; token=2") == "pin=<redacted>; token=2"
+    environments.apply(("token",), keep=True)
+    assert environments.redacted("pin=1; token=2") == "pin=1; token=<redacted>"
