@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
@@ -433,7 +433,7 @@ class Buffer:
     def _guarded(self, action: Callable[[], T]) -> T:
         """Do `action`; a damaged file is replaced by a new one, and the caller told to try again."""
         if self._closed:  # there was no room for a new file
-            self._open()
+            self._begin_anew()
         try:
             return action()
         except sqlite3.Error as error:
@@ -442,12 +442,16 @@ class Buffer:
                 log.error("buffer damaged, set aside problem=%s", error)  # noqa: TRY400 - the trace adds nothing
                 self._closed = True
                 self._db.close()
-                set_aside(self.path, self._clock())
-                lost = self._events
-                self._open()
-                self._gaps.append(Gap(reason="buffer_corrupt", start=self._clock(), end=self._clock(), count=lost))
-                raise SpoolFull("the buffer was damaged; a new one was started", retry_after=0) from error
+                now = self._clock()
+                self._gaps.append(Gap(reason="buffer_corrupt", start=now, end=now, count=self._events))
+                set_aside(self.path, now)
+                self._begin_anew()
             raise problem from error
+
+    def _begin_anew(self) -> NoReturn:
+        """Make a new file. Raises SpoolFull in any case: what the caller was doing belongs to the old one."""
+        self._open()
+        raise SpoolFull("the buffer was damaged; a new one was started", retry_after=0)
 
 
 def _apply(db: sqlite3.Connection, removals: list[Removal]) -> None:
