@@ -166,13 +166,18 @@ def test_a_disk_that_is_mounted_read_only_is_waited_for(disk: Path, clock: Any, 
     again.close()
 
 
-def test_a_buffer_of_the_version_before_is_taken_over(tmp_path: Path, clock: Any, events: Make) -> None:
+@pytest.mark.parametrize(
+    ("version", "newer"), [(1, ("passing", "aged", "overflowed", "throttled")), (2, ("throttled",))]
+)
+def test_a_buffer_of_a_version_before_is_taken_over(
+    tmp_path: Path, clock: Any, events: Make, version: int, newer: tuple[str, ...]
+) -> None:
     path = tmp_path / "buffer.sqlite"
     buffer = Buffer(path, clock, boot=clock.boot)
     buffer.append(events(10), Facts())
-    for column in ("passing", "aged", "overflowed"):
+    for column in newer:
         buffer._db.execute(f"ALTER TABLE state DROP COLUMN {column}")
-    buffer._db.execute("UPDATE state SET version = 1")
+    buffer._db.execute("UPDATE state SET version = ?", (version,))
     epoch = buffer.epoch
     buffer._db.close()
     again = Buffer(path, clock, boot=clock.boot)
