@@ -70,9 +70,9 @@ def _measure(name: str, commands: list[list[str]], agent: WholeAgent, seconds: f
     cpu = Number(
         f"agent CPU in a storm of {name}", _percent(late, samples[-1]), "% of a core", limits.budget_cpu_percent
     )
-    show(cpu, how, peer="osquery #5234, CPU under load: 100")
+    show(cpu, how, peer=("osquery #5234, CPU under load", 100))
     memory = Number(f"agent memory in a storm of {name}", peak, "MiB", limits.budget_rss_bytes >> 20)
-    show(memory, "peak; each page of its processes once", peer="Tracee #1470, at least: 2048")
+    show(memory, "peak; each page of its processes once", peer=("Tracee #1470, at least", 2048))
 
 
 def _percent(before: tuple[float, float], after: tuple[float, float]) -> float:
