@@ -58,6 +58,11 @@ class AuditEvent(msgspec.Struct, frozen=True):
                 return record
         return next((record for record in self.records if record.number == SYSCALL), self.records[0])
 
+    @property
+    def call(self) -> AuditRecord | None:
+        """The record of the system call, where the event is about one."""
+        return next((record for record in self.records if record.number == SYSCALL), None)
+
 
 def parse(number: int, text: str) -> AuditRecord | None:
     """Read one record; None when it has no head, as no audit record is."""

@@ -32,7 +32,10 @@ _kind_at = Struct("<H").unpack_from
 
 
 class Acted(msgspec.Struct, gc=False):
-    """Which process did it, when, as whom. `ids` = uid, gid, euid, egid, audit login uid."""
+    """Which process did it, when, as whom. `ids` = uid, gid, euid, egid, audit login uid.
+
+    `start` is 0 where a source tells a PID and its process is gone.
+    """
 
     kind: int
     flags: int
@@ -79,9 +82,9 @@ class Exec(Acted, gc=False):
 
 
 class Exit(Acted, gc=False):
-    """The last thread of a process ended; `status` as wait() gives it."""
+    """The last thread of a process ended; `status` as wait() gives it, None where the source does not tell."""
 
-    status: int
+    status: int | None
 
 
 class Fork(Acted, gc=False):
@@ -89,7 +92,10 @@ class Fork(Acted, gc=False):
 
 
 class Net(Acted, gc=False):
-    """A connection was made or accepted, or a port listens; `result` 0 or -errno."""
+    """A connection was made or accepted, or a port listens; `result` 0 or -errno.
+
+    Unknown to some sources: `protocol` 0, `local` empty.
+    """
 
     family: int
     protocol: int
@@ -287,6 +293,11 @@ _DECODERS = {
 def text(raw: bytes) -> str:
     r"""Bytes of the kernel as text; what is not UTF-8 stays visible as `\xNN`."""
     return raw.decode("utf-8", "backslashreplace")
+
+
+def walk_of(path: bytes) -> bytes:
+    """Give an absolute path as a raw walk, as the probes write it."""
+    return b"".join(name + b"\0" for name in reversed(path.split(b"/")[1:]) if name)
 
 
 def walked_path(walk: bytes, *, cut: bool = False) -> bytes:

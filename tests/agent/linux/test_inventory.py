@@ -43,6 +43,7 @@ def test_this_process_is_found_as_it_is() -> None:
     assert os.fsdecode(found.directory) == os.getcwd()  # noqa: PTH109
     assert found.inode is not None
     assert found.inode.number == os.stat("/proc/self/exe").st_ino  # noqa: PTH116
+    assert found.args
     assert found.args[0]
     assert found.mount_namespace == os.stat("/proc/self/ns/mnt").st_ino  # noqa: PTH116
 

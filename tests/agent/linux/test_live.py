@@ -6,88 +6,25 @@ import hashlib
 import os
 import socket
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Self, TypeVar
 
 import pytest
+from tests.agent.linux.live import HOST, Live, digests, end_of, is_about, is_process, operation, run
 
 from vedette.agent.linux import hashing, lookups
 from vedette.agent.linux.sources.kernel import KernelSource
 from vedette.probes.mounts import mounted
-from vedette.schema.entities import File, Process
-from vedette.schema.events.base import Event
+from vedette.schema.entities import File
 from vedette.schema.events.files import DriverLoad, FileChange, FileCreate, ModuleLoad
 from vedette.schema.events.network import DnsQuery, NetworkConnect, PortListen
-from vedette.schema.events.process import ProcessAccess, ProcessStart, ProcessStop
+from vedette.schema.events.process import ProcessAccess, ProcessStart
 from vedette.schema.events.scripts import ScriptRun
 from vedette.schema.policies import Settings
 
 pytestmark = pytest.mark.root
-E = TypeVar("E", bound=Event)
-HOST = "0123456789abcdef" * 2
-PATIENCE = 30.0
-"""Seconds that an event may take on a machine that does much else."""
-
-
-class Live:
-    """The source in a thread, and what it emitted."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-        settings = Settings(exclude_paths=("*/excluded-by-test/*",))
-        self.source = KernelSource(HOST, settings, only=os.environ.get("VEDETTE_TEST_KERNEL_MODE", ""))
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self.source.run, args=(self.events.append, self._stop))
-
-    def __enter__(self) -> Self:
-        assert self.source.supported() == ""
-        self._thread.start()
-        self.wait_for(lambda: self.source.status()["observing"] or None, "the source to start")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(20)
-        assert not self._thread.is_alive()
-
-    def wait_for(self, question: Callable[[], E | object | None], what: str) -> object:
-        deadline = time.monotonic() + PATIENCE
-        while (answer := question()) is None:
-            if time.monotonic() > deadline:
-                pytest.fail(f"waited {PATIENCE} s for {what} among {len(self.events)} events")
-            time.sleep(0.05)
-        return answer
-
-    def all(self, kind: type[E], wanted: Callable[[E], bool]) -> list[E]:
-        return [event for event in list(self.events) if isinstance(event, kind) and wanted(event)]
-
-    def one(self, kind: type[E], wanted: Callable[[E], bool]) -> E:
-        found = self.wait_for(lambda: next(iter(self.all(kind, wanted)), None), kind.__name__)
-        assert isinstance(found, kind)
-        return found
-
-    def start_of(self, pid: int, name: str = "") -> Process:
-        event = self.one(ProcessStart, lambda e: _is(e.process, pid, name))
-        assert event.process is not None
-        return event.process
-
-    def stop_of(self, pid: int) -> Process:
-        event = self.one(ProcessStop, lambda e: _is(e.process, pid, ""))
-        assert event.process is not None
-        return event.process
-
-
-def _is(process: Process | None, pid: int, name: str) -> bool:
-    if process is None or process.pid != pid:
-        return False
-    return not name or (process.file is not None and process.file.name == name)
-
-
-def _about(event: FileCreate | FileChange, path: Path) -> bool:
-    return event.file is not None and event.file.path == str(path)
+MODE = os.environ.get("VEDETTE_TEST_KERNEL_MODE", "")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -101,7 +38,7 @@ def _patient() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def live(_patient: None) -> Iterator[Live]:
-    with Live() as live:
+    with Live(MODE) as live:
         yield live
 
 
@@ -110,23 +47,11 @@ def place(tmp_path: Path) -> Path:
     return tmp_path.resolve()
 
 
-def _digests(path: Path) -> tuple[str, str]:
-    data = path.read_bytes()
-    return hashlib.md5(data).hexdigest(), hashlib.sha256(data).hexdigest()
-
-
-def _run(*command: str, **other: object) -> int:
-    """Run a program to its end; gives its PID."""
-    with subprocess.Popen(command, **other) as child:  # type: ignore[call-overload]
-        child.wait()
-    return int(child.pid)
-
-
 def test_a_program_with_odd_arguments_directory_and_environment(live: Live, place: Path) -> None:
     odd = ["", "two words", "tab\there", "quote\"'", "ünï", "-x=$HOME"]
     folder = place / "a folder"
     folder.mkdir()
-    pid = _run("/bin/true", *odd, cwd=folder, env={"A": "1=2", "EMPTY": "", "API_TOKEN": "secret"})
+    pid = run("/bin/true", *odd, cwd=folder, env={"A": "1=2", "EMPTY": "", "API_TOKEN": "secret"})
     process = live.start_of(pid)
     assert process.args == ("/bin/true", *odd)
     assert process.working_directory == str(folder)
@@ -135,7 +60,7 @@ def test_a_program_with_odd_arguments_directory_and_environment(live: Live, plac
     assert process.file is not None
     real = Path("/bin/true").resolve()
     assert (process.file.path, process.file.size) == (str(real), real.stat().st_size)
-    assert (process.file.md5, process.file.sha256) == _digests(real)
+    assert (process.file.md5, process.file.sha256) == digests(real)
     assert process.file.owner == "root"
     assert process.parent is not None
     assert process.parent.pid == os.getpid()
@@ -147,7 +72,7 @@ def test_a_program_with_odd_arguments_directory_and_environment(live: Live, plac
 
 
 def test_arguments_longer_than_what_is_kept_are_cut_and_told(live: Live) -> None:
-    pid = _run("/bin/true", *(f"argument-{n}" for n in range(3000)))
+    pid = run("/bin/true", *(f"argument-{n}" for n in range(3000)))
     process = live.start_of(pid)
     assert process.args_truncated is True
     assert process.args is not None
@@ -156,14 +81,14 @@ def test_arguments_longer_than_what_is_kept_are_cut_and_told(live: Live) -> None
 
 
 def test_exit_code_and_signal(live: Live) -> None:
-    assert live.stop_of(_run("/bin/sh", "-c", "exit 7")).exit_code == 7
-    assert live.stop_of(_run("/bin/sh", "-c", "kill -9 $$")).exit_signal == 9
+    assert live.stop_of(run("/bin/sh", "-c", "exit 7")).exit_code == 7
+    assert live.stop_of(run("/bin/sh", "-c", "kill -9 $$")).exit_signal == 9
 
 
 def test_a_chain_of_execs_keeps_one_identity(live: Live) -> None:
-    pid = _run("/bin/sh", "-c", "exec /bin/sh -c 'exec /bin/true last'")
+    pid = run("/bin/sh", "-c", "exec /bin/sh -c 'exec /bin/true last'")
     live.stop_of(pid)
-    starts = live.all(ProcessStart, lambda e: _is(e.process, pid, ""))
+    starts = live.all(ProcessStart, lambda e: is_process(e.process, pid, ""))
     commands = [event.process.command_line for event in starts if event.process]
     assert len(commands) == 3
     assert commands[-1] == "/bin/true last"
@@ -172,7 +97,7 @@ def test_a_chain_of_execs_keeps_one_identity(live: Live) -> None:
 
 def test_the_chain_of_parents_has_no_hole(live: Live, place: Path) -> None:
     out = place / "pid"
-    top = _run("/bin/sh", "-c", f"(sh -c 'echo $$ > {out}; /bin/true deep; true'; true); true")
+    top = run("/bin/sh", "-c", f"(sh -c 'echo $$ > {out}; /bin/true deep; true'; true); true")
     last = live.one(
         ProcessStart, lambda e: e.process is not None and e.process.command_line == "/bin/true deep"
     ).process
@@ -188,11 +113,11 @@ def test_the_chain_of_parents_has_no_hole(live: Live, place: Path) -> None:
     assert chain[1].pid == int(out.read_text())
     assert chain[0].parent is not None
     assert chain[0].parent.file is not None
-    assert chain[0].parent.file.sha256 == _digests(Path("/bin/sh").resolve())[1]
+    assert chain[0].parent.file.sha256 == digests(Path("/bin/sh").resolve())[1]
 
 
 def test_many_short_programs_are_all_seen(live: Live) -> None:
-    pids = [_run("/bin/true", f"short-{n}") for n in range(100)]
+    pids = [run("/bin/true", f"short-{n}") for n in range(100)]
     for pid in pids:
         assert live.start_of(pid, "true").entity_id == live.stop_of(pid).entity_id
 
@@ -201,7 +126,7 @@ def test_a_script_is_told_from_its_interpreter(live: Live, place: Path) -> None:
     script = place / "script"
     script.write_text("#!/bin/sh\nexit 0\n")
     script.chmod(0o755)
-    process = live.start_of(_run(str(script), "x"))
+    process = live.start_of(run(str(script), "x"))
     assert (process.kind, process.args) == ("interpreted", ("/bin/sh", str(script), "x"))
     assert process.file is not None
     assert process.file.path == str(Path("/bin/sh").resolve())
@@ -213,20 +138,20 @@ def test_scripts_are_told_with_digests_and_their_beginning(live: Live, place: Pa
     script.chmod(0o755)
     (place / "link").symlink_to(script)
     pids = [
-        _run(str(script), env={"PATH": "/usr/bin:/bin"}, stdout=subprocess.DEVNULL),
-        _run("/usr/bin/python3", "-B", "link", cwd=place, stdout=subprocess.DEVNULL),
-        _run("/bin/sh", "-ec", "PASSWORD=abc true"),
+        run(str(script), env={"PATH": "/usr/bin:/bin"}, stdout=subprocess.DEVNULL),
+        run("/usr/bin/python3", "-B", "link", cwd=place, stdout=subprocess.DEVNULL),
+        run("/bin/sh", "-ec", "PASSWORD=abc true"),
     ]
-    found = [live.one(ScriptRun, lambda e, p=pid: _is(e.process, p, "")) for pid in pids]  # type: ignore[misc]
+    found = [live.one(ScriptRun, lambda e, p=pid: is_process(e.process, p, "")) for pid in pids]  # type: ignore[misc]
     for event, name in zip(found[:2], (script, place / "link"), strict=True):
         assert event.script is not None
         assert event.file is not None
-        assert (event.script.path, event.file.sha256) == (str(name), _digests(script)[1])
+        assert (event.script.path, event.file.sha256) == (str(name), digests(script)[1])
         assert event.script.content == "#!/usr/bin/env python3\nAPI_TOKEN = <redacted>\nprint(1)\n"
         assert (event.script.app_name or "").startswith("python3")
     assert found[2].script is not None
     assert (found[2].script.content, found[2].file) == ("PASSWORD=<redacted> true", None)
-    assert len(live.all(ScriptRun, lambda e: _is(e.process, pids[0], ""))) == 1
+    assert len(live.all(ScriptRun, lambda e: is_process(e.process, pids[0], ""))) == 1
 
 
 def test_lines_typed_in_a_shell_are_told(live: Live) -> None:
@@ -242,8 +167,10 @@ def test_lines_typed_in_a_shell_are_told(live: Live) -> None:
     pid, status = map(int, child.stdout.split())
     assert status == 3
     live.stop_of(pid)
-    live.one(ScriptRun, lambda e: _is(e.process, pid, "") and e.script is not None and e.script.content == "exit 3")
-    lines = live.all(ScriptRun, lambda e: _is(e.process, pid, ""))
+    live.one(
+        ScriptRun, lambda e: is_process(e.process, pid, "") and e.script is not None and e.script.content == "exit 3"
+    )
+    lines = live.all(ScriptRun, lambda e: is_process(e.process, pid, ""))
     assert [line.script.content for line in lines if line.script] == [
         "echo typed-by-hand PASSWORD=<redacted>",
         "exit 3",
@@ -257,7 +184,7 @@ def test_a_new_program_that_deletes_itself_is_hashed_or_says_why_not(live: Live,
     program = place / "dropper"
     program.write_bytes(Path("/bin/sleep").read_bytes())
     program.chmod(0o755)
-    expected = _digests(program)
+    expected = digests(program)
     child = subprocess.Popen([program, "1"])
     program.unlink()
     process = live.start_of(child.pid, "dropper")
@@ -271,10 +198,12 @@ def test_a_program_that_exists_in_memory_only_is_told(live: Live) -> None:
         "import os; f=os.memfd_create('payload'); os.write(f, open('/bin/true','rb').read());"
         "os.execve(f, ['innocent'], {})"
     )
-    pid = _run("/usr/bin/python3", "-c", code)
+    pid = run("/usr/bin/python3", "-c", code)
     process = live.start_of(pid, "memfd:payload")
     assert (process.kind, process.command_line) == ("memory", "innocent")
-    made = live.one(FileCreate, lambda e: _is(e.process, pid, "") and e.file is not None and e.file.type == "memory")
+    made = live.one(
+        FileCreate, lambda e: is_process(e.process, pid, "") and e.file is not None and e.file.type == "memory"
+    )
     assert made.file is not None
     assert process.file is not None
     assert made.file.path == process.file.path == "memfd:payload"
@@ -331,7 +260,7 @@ def test_a_process_has_the_control_group_and_the_container_that_it_is_in(live: L
                 ProcessStart,
                 lambda e: (
                     e.process is not None
-                    and _is(e.process, e.process.pid or 0, "cat")
+                    and is_process(e.process, e.process.pid or 0, "cat")
                     and e.process.parent is not None
                     and e.process.parent.pid == child.pid
                 ),
@@ -339,7 +268,7 @@ def test_a_process_has_the_control_group_and_the_container_that_it_is_in(live: L
             assert event.process is not None
             assert child.stdin is not None
             child.stdin.close()
-        last = live.one(ProcessStart, lambda e: _is(e.process, child.pid, "true")).process
+        last = live.one(ProcessStart, lambda e: is_process(e.process, child.pid, "true")).process
         assert last is not None
         for process in (event.process, last):
             assert (process.cgroup_id, process.container_id) == (group.stat().st_ino, container)
@@ -350,13 +279,13 @@ def test_a_process_has_the_control_group_and_the_container_that_it_is_in(live: L
 def test_a_created_file_has_digests_type_dates_and_maker(live: Live, place: Path) -> None:
     path = place / "made.txt"
     before = time.time_ns() // 1000 - 1_000_000
-    pid = _run("/bin/sh", "-c", f"umask 027; echo hello > {path}")
-    event = live.one(FileCreate, lambda e: _about(e, path))
+    pid = run("/bin/sh", "-c", f"umask 027; echo hello > {path}")
+    event = live.one(FileCreate, lambda e: is_about(e, path))
     assert event.process is not None
     assert event.file is not None
     file = event.file
     assert (event.process.pid, file.name, file.directory) == (pid, "made.txt", str(place))
-    assert (file.md5, file.sha256) == _digests(path)
+    assert (file.md5, file.sha256) == digests(path)
     assert (file.size, file.mode, file.type, file.inherited_privileges) == (6, "0640", "regular, text", "")
     assert (file.owner, file.group) == ("root", "root")
     for moment in (file.created, file.modified):
@@ -366,8 +295,8 @@ def test_a_created_file_has_digests_type_dates_and_maker(live: Live, place: Path
 
 def test_a_file_closed_by_the_end_of_its_program_is_complete(live: Live, place: Path) -> None:
     path = place / "left-open"
-    _run("/usr/bin/python3", "-c", f"import os; os.write(os.open({str(path)!r}, 0o101), b'x' * 5000); os._exit(0)")
-    file = live.one(FileCreate, lambda e: _about(e, path)).file
+    run("/usr/bin/python3", "-c", f"import os; os.write(os.open({str(path)!r}, 0o101), b'x' * 5000); os._exit(0)")
+    file = live.one(FileCreate, lambda e: is_about(e, path)).file
     assert file is not None
     assert (file.size, file.sha256) == (5000, hashlib.sha256(b"x" * 5000).hexdigest())
 
@@ -378,58 +307,54 @@ def test_rename_and_deletion_through_the_descriptor_of_a_folder(live: Live, plac
         "os.close(os.open('one', 0o101, dir_fd=d)); os.rename('one', 'two', src_dir_fd=d, dst_dir_fd=d);"
         "os.unlink('two', dir_fd=d)"
     )
-    _run("/usr/bin/python3", "-c", code)
-    renamed = live.one(FileChange, lambda e: _about(e, place / "two") and _operation(e) == "rename").file
+    run("/usr/bin/python3", "-c", code)
+    renamed = live.one(FileChange, lambda e: is_about(e, place / "two") and operation(e) == "rename").file
     assert renamed is not None
     assert renamed.previous is not None
     assert renamed.previous.path == str(place / "one")
-    live.one(FileChange, lambda e: _about(e, place / "two") and _operation(e) == "delete")
-
-
-def _operation(event: FileChange) -> str | None:
-    return event.file.operation if event.file is not None else None
+    live.one(FileChange, lambda e: is_about(e, place / "two") and operation(e) == "delete")
 
 
 def test_what_failed_is_no_event(live: Live, place: Path) -> None:
     done = place / "done"
     code = f"import os\nfor n in ('no', 'such'):\n try: os.unlink({str(place)!r} + '/' + n)\n except OSError: pass\n"
-    _run("/usr/bin/python3", "-c", code + f"open({str(done)!r}, 'w').close()")
-    live.one(FileCreate, lambda e: _about(e, done))
-    assert live.all(FileChange, lambda e: _about(e, place / "no") or _about(e, place / "such")) == []
+    run("/usr/bin/python3", "-c", code + f"open({str(done)!r}, 'w').close()")
+    live.one(FileCreate, lambda e: is_about(e, done))
+    assert live.all(FileChange, lambda e: is_about(e, place / "no") or is_about(e, place / "such")) == []
 
 
 def test_a_write_to_a_file_that_existed(live: Live, place: Path) -> None:
     path = place / "old"
     path.write_text("old")  # made by this process, which is the agent's own in this test and thus not observed
-    _run("/bin/sh", "-c", f"echo more >> {path}")
-    change = live.one(FileChange, lambda e: _about(e, path) and _operation(e) == "write").file
+    run("/bin/sh", "-c", f"echo more >> {path}")
+    change = live.one(FileChange, lambda e: is_about(e, path) and operation(e) == "write").file
     assert change is not None
-    assert (change.size, change.sha256) == (8, _digests(path)[1])
+    assert (change.size, change.sha256) == (8, digests(path)[1])
 
 
 def test_a_setuid_bit_is_an_attribute_change_with_inherited_privileges(live: Live, place: Path) -> None:
     path = place / "tool"
     path.write_text("x")
-    _run("/bin/chmod", "4755", str(path))
-    change = live.one(FileChange, lambda e: _about(e, path) and _operation(e) == "attributes").file
+    run("/bin/chmod", "4755", str(path))
+    change = live.one(FileChange, lambda e: is_about(e, path) and operation(e) == "attributes").file
     assert change is not None
     assert (change.mode, change.inherited_privileges) == ("4755", "setuid")
 
 
 def test_a_symbolic_link_and_a_pipe_are_created_files(live: Live, place: Path) -> None:
-    _run("/bin/sh", "-c", f"ln -s target {place}/link; mkfifo {place}/pipe")
-    link = live.one(FileCreate, lambda e: _about(e, place / "link")).file
-    pipe = live.one(FileCreate, lambda e: _about(e, place / "pipe")).file
+    run("/bin/sh", "-c", f"ln -s target {place}/link; mkfifo {place}/pipe")
+    link = live.one(FileCreate, lambda e: is_about(e, place / "link")).file
+    pipe = live.one(FileCreate, lambda e: is_about(e, place / "pipe")).file
     assert link is not None
     assert pipe is not None
     assert (link.type, pipe.type) == ("symlink", "fifo")
 
 
 def test_a_download_that_is_renamed_has_its_digests_in_both_events(live: Live, place: Path) -> None:
-    _run("/bin/sh", "-c", f"echo payload > {place}/x.part; mv {place}/x.part {place}/x")
+    run("/bin/sh", "-c", f"echo payload > {place}/x.part; mv {place}/x.part {place}/x")
     expected = hashlib.sha256(b"payload\n").hexdigest()
-    made = live.one(FileCreate, lambda e: _about(e, place / "x.part")).file
-    moved = live.one(FileChange, lambda e: _about(e, place / "x") and _operation(e) == "rename").file
+    made = live.one(FileCreate, lambda e: is_about(e, place / "x.part")).file
+    moved = live.one(FileChange, lambda e: is_about(e, place / "x") and operation(e) == "rename").file
     assert made is not None
     assert moved is not None
     assert (made.sha256, moved.sha256) == (expected, expected)
@@ -439,10 +364,10 @@ def test_excluded_paths_are_silent(live: Live, place: Path) -> None:
     folder = place / "excluded-by-test"
     folder.mkdir()
     after = place / "after"
-    _run("/bin/sh", "-c", f"echo > {folder}/x; rm {folder}/x; echo > {after}")
-    live.one(FileCreate, lambda e: _about(e, after))
-    assert live.all(FileCreate, lambda e: _about(e, folder / "x")) == []
-    assert live.all(FileChange, lambda e: _about(e, folder / "x")) == []
+    run("/bin/sh", "-c", f"echo > {folder}/x; rm {folder}/x; echo > {after}")
+    live.one(FileCreate, lambda e: is_about(e, after))
+    assert live.all(FileCreate, lambda e: is_about(e, folder / "x")) == []
+    assert live.all(FileChange, lambda e: is_about(e, folder / "x")) == []
 
 
 def test_a_listening_port_and_both_sides_of_a_connection(live: Live) -> None:
@@ -456,16 +381,12 @@ def test_a_listening_port_and_both_sides_of_a_connection(live: Live) -> None:
     assert listening is not None
     assert (listening.protocol, listening.local_ip) == ("tcp", "127.0.0.1")
     ends = [
-        live.one(NetworkConnect, lambda e, d=direction, p=port: _end(e) == (d, p)).socket  # type: ignore[misc]
+        live.one(NetworkConnect, lambda e, d=direction, p=port: end_of(e) == (d, p)).socket  # type: ignore[misc]
         for direction, port in (("outbound", client), ("inbound", server))
     ]
     assert ends[0] is not None
     assert ends[1] is not None
     assert (ends[0].remote_ip, ends[0].remote_port, ends[1].remote_port) == ("127.0.0.1", server, client)
-
-
-def _end(event: NetworkConnect) -> tuple[str | None, int | None]:
-    return (event.socket.direction, event.socket.local_port) if event.socket is not None else (None, None)
 
 
 def test_udp_and_refused_connections_over_ipv6_too(live: Live) -> None:
@@ -476,7 +397,7 @@ def test_udp_and_refused_connections_over_ipv6_too(live: Live) -> None:
             f"import socket; s=socket.socket(socket.AF_INET6); s.connect_ex(('::1', {closed}));"
             f"u=socket.socket(type=socket.SOCK_DGRAM); u.connect(('127.0.0.1', {closed}))"
         )
-        _run("/usr/bin/python3", "-c", code)
+        run("/usr/bin/python3", "-c", code)
     for protocol, address in (("tcp", "::1"), ("udp", "127.0.0.1")):
         live.one(
             NetworkConnect,
@@ -571,7 +492,7 @@ def test_names_that_programs_look_up_with_what_they_were_told(live: Live, place:
     odd = place / "odd.py"
     odd.write_text(code)
     names = ("plain", "missing", "large", "silent")
-    _run(
+    run(
         "/usr/bin/python3", "-c", RESOLVER, str(settings), *(f"/usr/bin/getent hosts {n}.example" for n in names),
         f"/usr/bin/python3 {odd}",
     )  # fmt: skip
@@ -610,28 +531,28 @@ def test_names_that_programs_look_up_with_what_they_were_told(live: Live, place:
 
 
 def test_a_loaded_library_has_its_digests(live: Live) -> None:
-    pid = _run("/bin/true")
+    pid = run("/bin/true")
     event = live.one(
         ModuleLoad,
-        lambda e: _is(e.process, pid, "") and e.file is not None and (e.file.name or "").startswith("libc"),
+        lambda e: is_process(e.process, pid, "") and e.file is not None and (e.file.name or "").startswith("libc"),
     )
     assert event.file is not None
     assert event.file.path is not None
-    assert event.file.sha256 == _digests(Path(event.file.path))[1]
+    assert event.file.sha256 == digests(Path(event.file.path))[1]
 
 
 def test_what_the_agent_does_itself_is_not_observed(live: Live, place: Path) -> None:
     own, other = place / "own", place / "other"
     own.write_text("x")
-    _run("/bin/sh", "-c", f"echo > {other}")
-    live.one(FileCreate, lambda e: _about(e, other))
-    assert live.all(FileCreate, lambda e: _about(e, own)) == []
+    run("/bin/sh", "-c", f"echo > {other}")
+    live.one(FileCreate, lambda e: is_about(e, other))
+    assert live.all(FileCreate, lambda e: is_about(e, own)) == []
 
 
 def test_a_restarted_agent_names_a_running_parent_as_before(live: Live) -> None:
     with subprocess.Popen(["/bin/sh"], stdin=subprocess.PIPE, text=True) as shell:
         before = live.start_of(shell.pid)
-        with Live() as restarted:
+        with Live(MODE) as restarted:
             assert shell.stdin is not None
             shell.stdin.write("/bin/true after-restart; exit\n")
             shell.stdin.flush()
@@ -667,20 +588,20 @@ def test_without_root_the_source_says_what_it_needs(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_file_entity_is_shared_by_all_runs_of_a_program(live: Live) -> None:
-    files: list[File | None] = [live.start_of(_run("/bin/true")).file for _ in range(2)]
+    files: list[File | None] = [live.start_of(run("/bin/true")).file for _ in range(2)]
     assert files[0] is files[1]
 
 
 def test_other_settings_are_in_force_while_it_runs(place: Path) -> None:
-    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, env={"PIN": "1234"}) as running, Live() as live:
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, env={"PIN": "1234"}) as running, Live(MODE) as live:
         live.source.apply(Settings(redact=("pin",), exclude_paths=(f"{place}/quiet*",)))
-        live.start_of(_run("/bin/true"))
-        _run("/bin/sh", "-c", f"echo > {place}/quiet; echo > {place}/loud", env={"PIN": "never-to-be-shown"})
-        live.one(FileCreate, lambda e: _about(e, place / "loud"))
+        live.start_of(run("/bin/true"))
+        run("/bin/sh", "-c", f"echo > {place}/quiet; echo > {place}/loud", env={"PIN": "never-to-be-shown"})
+        live.one(FileCreate, lambda e: is_about(e, place / "loud"))
         assert running.stdin is not None
         running.stdin.close()
         assert live.stop_of(running.pid).env == {"PIN": "<redacted>"}
-        assert live.all(FileCreate, lambda e: _about(e, place / "quiet")) == []
+        assert live.all(FileCreate, lambda e: is_about(e, place / "quiet")) == []
         assert "never-to-be-shown" not in str(live.events)
 
 
@@ -713,8 +634,8 @@ def test_a_bpf_program_that_another_process_loads_is_a_driver(live: Live) -> Non
         "c.memmove(c.addressof(a)+48, b'innocent', 8);"
         "f=c.CDLL(None).syscall({'x86_64':321,'aarch64':280}[platform.machine()], 5, a, 144); assert f > 0, f"
     )
-    pid = _run("/usr/bin/python3", "-c", code)
-    event = live.one(DriverLoad, lambda e: _is(e.process, pid, ""))
+    pid = run("/usr/bin/python3", "-c", code)
+    event = live.one(DriverLoad, lambda e: is_process(e.process, pid, ""))
     assert event.file is not None
     assert (event.file.name, event.file.type) == ("bpf:innocent", "bpf program, socket_filter")
 
@@ -726,7 +647,7 @@ def test_a_kernel_module_is_a_driver_from_a_file_and_from_memory(live: Live) -> 
         "assert l.syscall(176, b'dummy', 0) == 0; d=open('/modules/dummy.ko', 'rb').read();"
         "assert os.fork() or os._exit(l.syscall(175, d, len(d), b'')); assert os.wait()[1] == 0"
     )
-    pid = _run("/usr/bin/python3", "-c", code)
+    pid = run("/usr/bin/python3", "-c", code)
     size = Path("/modules/dummy.ko").stat().st_size
     memory = live.one(DriverLoad, lambda e: e.file is not None and e.file.name == "dummy")
     assert memory.file is not None
@@ -737,4 +658,4 @@ def test_a_kernel_module_is_a_driver_from_a_file_and_from_memory(live: Live) -> 
     event = live.one(DriverLoad, lambda e: e.process is not None and e.process.pid == pid)
     assert event.file is not None
     assert event.file.path == "/modules/dummy.ko"
-    assert (event.file.md5, event.file.sha256) == _digests(Path("/modules/dummy.ko"))
+    assert (event.file.md5, event.file.sha256) == digests(Path("/modules/dummy.ko"))

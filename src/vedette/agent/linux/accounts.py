@@ -59,6 +59,8 @@ class Accounts:
             return known
         self._forget_old()
         uid, gid, euid, egid, login = ids
+        if euid == NO_ID:  # the process was gone before anything but its PID was known
+            return User()
         user = User(
             name=self.user_name(euid),
             id=str(euid),

@@ -1,6 +1,6 @@
-"""The kernel's audit multicast group: a read-only seat beside whatever audit daemon the host has.
+"""The kernel's audit multicast group: a read-only seat beside whatever audit daemon the host has; and requests.
 
-Nothing is configured: the agent neither becomes the audit daemon nor sets a rule. linux/audit.h, linux/netlink.h.
+The agent never becomes the audit daemon. linux/audit.h, linux/netlink.h.
 """
 
 import contextlib
@@ -16,7 +16,9 @@ NETLINK_AUDIT: Final = 9
 READLOG: Final = 1
 _SOL_NETLINK, _ADD_MEMBERSHIP, _SO_RCVBUFFORCE = 270, 1, 33
 _AUDIT_GET, _NLM_F_REQUEST = 1000, 1
+_NLM_F_MULTI, _NLM_F_ACK, _NLMSG_ERROR, _NLMSG_DONE, _AUDIT_LIST_RULES = 2, 4, 2, 3, 1013
 _HEADER = Struct("=IHHII")
+_CODE = Struct("=i")
 _STATUS = Struct("=8I")
 RECEIVE_BYTES: Final = 4 << 20
 """What the kernel keeps for us when we are slow."""
@@ -85,6 +87,28 @@ def refusal() -> str:
     except OSError as error:
         return f"the kernel's audit log cannot be read: {error.strerror}"
     return ""
+
+
+def request(kind: int, body: bytes = b"") -> list[bytes]:
+    """Ask the kernel's audit system for something; gives what it lists. Raises OSError, its refusals too."""
+    answers: list[bytes] = []
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_AUDIT) as asked:
+        asked.bind((0, 0))
+        asked.settimeout(2)
+        asked.send(_HEADER.pack(_HEADER.size + len(body), kind, _NLM_F_REQUEST | _NLM_F_ACK, 1, 0) + body)
+        while True:
+            data = asked.recv(65_536)
+            _, answered, flags, *_ = _HEADER.unpack_from(data)
+            if answered == _NLMSG_ERROR:
+                code = -_CODE.unpack_from(data, _HEADER.size)[0]
+                if code:
+                    raise OSError(code, os.strerror(code))
+                if not flags & _NLM_F_MULTI and kind != _AUDIT_LIST_RULES:
+                    return answers
+            elif answered == _NLMSG_DONE:
+                return answers
+            elif answered == kind:
+                answers.append(data[_HEADER.size :])
 
 
 def audit_status() -> AuditStatus | None:

@@ -14,25 +14,33 @@ PROC = Path("/proc")
 STRINGS = 16_384
 """Bytes of arguments and of environment that are kept, as the probes do."""
 _KERNEL_THREAD = 0x00200000  # PF_KTHREAD
+_ENDED = (b"Z", b"X", b"x")
 
 
 class Found(msgspec.Struct):
-    """A running process. `start` in nanoseconds since boot, cut to ticks; paths as bytes, "" when unknown."""
+    """A running process. `start` in nanoseconds since boot, cut to ticks; paths as bytes, "" when unknown.
+
+    `args` and `env` are None when they were gone before they could be read, `capabilities` when nothing tells them.
+    """
 
     pid: int
     parent: int
     start: int
     kernel_thread: bool = False
     name: bytes = b""
+    ended: bool = False
+    """It waits for its parent to ask: its memory, and what was in it, is gone."""
     path: bytes = b""
     inode: Inode | None = None
     directory: bytes = b""
-    args: tuple[bytes, ...] = ()
-    env: bytes = b""
+    args: tuple[bytes, ...] | None = ()
+    env: bytes | None = b""
     cut: bool = False
+    interpreted: bool = False
+    tty: bytes = b""
     ids: tuple[int, int, int, int, int] = (0, 0, 0, 0, NO_ID)
     session: int = NO_ID
-    capabilities: int = 0
+    capabilities: int | None = 0
     mount_namespace: int = 0
     pid_namespace: int = 0
     network_namespace: int = 0
@@ -48,10 +56,10 @@ def look(pid: int, proc: Path = PROC) -> Found | None:
     """One process; None when it is gone."""
     folder = proc / str(pid)
     try:
-        found = parse_stat(_read(folder / "stat"))
+        found = parse_stat(read(folder / "stat"))
         if found is None:
             return None
-        _add_status(found, _read(folder / "status"))
+        _add_status(found, read(folder / "status"))
         found.session = _number(folder / "sessionid")
         if not found.kernel_thread:
             _add_image(found, folder)
@@ -72,6 +80,7 @@ def parse_stat(line: bytes) -> Found | None:
             start=int(fields[19]) * TICK,
             kernel_thread=bool(int(fields[6]) & _KERNEL_THREAD),
             name=name,
+            ended=fields[0] in _ENDED,
         )
     except (IndexError, ValueError):
         return None
@@ -87,7 +96,10 @@ def _add_status(found: Found, status: bytes) -> None:
 
 
 def _add_image(found: Found, folder: Path) -> None:
-    args, environment = _read(folder / "cmdline", STRINGS + 1), _read(folder / "environ", STRINGS + 1)
+    if found.ended:
+        found.args = found.env = None
+        return
+    args, environment = read(folder / "cmdline", STRINGS + 1), read(folder / "environ", STRINGS + 1)
     found.cut = len(args) > STRINGS or len(environment) > STRINGS
     found.args = tuple(args[:STRINGS].removesuffix(b"\0").split(b"\0")) if args else ()
     found.env = environment[:STRINGS]
@@ -100,20 +112,25 @@ def _add_image(found: Found, folder: Path) -> None:
     with contextlib.suppress(OSError):
         link = folder / "exe"
         found.path = os.fsencode(link.readlink()).removesuffix(b" (deleted)")
-        at = link.stat()
-        found.inode = Inode(
-            at.st_ino, at.st_size, at.st_mtime_ns, at.st_ctime_ns,
-            os.major(at.st_dev) << 20 | os.minor(at.st_dev), 0, at.st_mode, at.st_uid, at.st_gid, at.st_nlink,
-        )  # fmt: skip
+        found.inode = inode_of(link.stat())
 
 
-def _read(path: Path, most: int = 65_536) -> bytes:
+def inode_of(at: os.stat_result) -> Inode:
+    """Give the facts of a file as the probes tell them."""
+    return Inode(
+        at.st_ino, at.st_size, at.st_mtime_ns, at.st_ctime_ns,
+        os.major(at.st_dev) << 20 | os.minor(at.st_dev), 0, at.st_mode, at.st_uid, at.st_gid, at.st_nlink,
+    )  # fmt: skip
+
+
+def read(path: Path, most: int = 65_536) -> bytes:
+    """Give the beginning of a file. Raises OSError."""
     with path.open("rb") as file:
         return file.read(most)
 
 
 def _number(path: Path) -> int:
     try:
-        return int(_read(path))
+        return int(read(path))
     except (OSError, ValueError):
         return NO_ID

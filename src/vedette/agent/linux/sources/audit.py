@@ -1,8 +1,9 @@
 """Records of the kernel's audit system: logins, authentications, commands of sudo, changes of accounts, denials.
 
-Reads the multicast group `AUDIT_NLGRP_READLOG` beside whatever audit daemon the host has; sets no rules. Lost records
-are counted by the gaps in their serial numbers. Other records than those of logins (an operator's own rules can make
-thousands a second) are held to an allowance, and what is over it is counted.
+Reads the multicast group `AUDIT_NLGRP_READLOG` beside whatever audit daemon the host has; sets no rules. Records of the
+agent's own rules belong to the kernel source. Lost records are counted by the gaps in their serial numbers. Other
+records than those of logins (an operator's own rules can make thousands a second) are held to an allowance, and what is
+over it is counted.
 """
 
 import os
@@ -16,6 +17,7 @@ from typing import Final
 from vedette.agent.linux.acting import ActingProcesses
 from vedette.agent.linux.allowance import Allowance
 from vedette.agent.linux.audit_netlink import AuditSocket, AuditStatus, audit_status, refusal
+from vedette.agent.linux.audit_rules import KEY
 from vedette.agent.linux.log_events import LogEvents
 from vedette.agent.linux.logins import Logins
 from vedette.normalise.audit import Assembler, AuditEvent, parse
@@ -111,6 +113,9 @@ class AuditSource:
         main = event.main
         if main.type in _REPEATED:
             return
+        call = event.call
+        if call is not None and call.fields.get("key") == KEY:
+            return  # of the rules that the kernel source set: it makes events of it
         # System calls for which the operator has rules: the only records that come by the thousand.
         if main.type == "SYSCALL" and not self._allowance.take():
             self.throttled += 1

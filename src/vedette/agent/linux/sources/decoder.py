@@ -56,6 +56,10 @@ class Decoder:
         self.malformed = 0
         self._reached = 0
         home = Path("/proc/self/ns/mnt").stat().st_ino
+        self.wanted = self._applied = settings
+        """Settings that another thread wants to be in force."""
+        self.ordered = Orders()
+        """What the budget asks for; the mode obeys between two rounds."""
         model = Model(
             emit=emit,
             processes=Processes(host_id, boot_id(), clock),
@@ -70,17 +74,18 @@ class Decoder:
             witnesses=Witnesses(),
             mount_namespace=home,
         )
-        self._processes = ProcessEvents(model)
-        self._files = FileEvents(model, self._processes, exclude=settings.exclude_paths)
-        network, modules = NetworkEvents(model, self._processes), ModuleEvents(model, self._processes)
-        scripts, memory = ScriptEvents(model, self._processes), MemoryEvents(model, self._processes)
-        self._dns = DnsEvents(model, self._processes)
+        self.processes = ProcessEvents(model)
+        self._files = FileEvents(model, self.processes, exclude=settings.exclude_paths)
+        network, modules = NetworkEvents(model, self.processes), ModuleEvents(model, self.processes)
+        self.modules = modules
+        scripts, memory = ScriptEvents(model, self.processes), MemoryEvents(model, self.processes)
+        self._dns = DnsEvents(model, self.processes)
         self.model = model
         self._handlers: dict[int, Callable[..., None]] = {
             records.EXEC: scripts.exec,
             records.LINE: scripts.line,
-            records.EXIT: self._processes.exit,
-            records.FORK: self._processes.fork,
+            records.EXIT: self.processes.exit,
+            records.FORK: self.processes.fork,
             records.CONNECT: network.connect,
             records.ACCEPT: network.connect,
             records.LISTEN: network.listen,
@@ -90,12 +95,18 @@ class Decoder:
             records.ATTRIBUTES: self._files.attributes,
             records.PATH: self._files.path,
             records.DRIVER: modules.mapped,
-            records.ACCESS: AccessEvents(model, self._processes).accessed,
+            records.ACCESS: AccessEvents(model, self.processes).accessed,
             records.DNS: self._dns.packet,
             records.MEMFD: memory.file,
             records.PROGRAM: memory.program,
             records.MODULE: memory.module,
         }
+
+    def follow(self) -> None:
+        """Take the settings that are wanted, if they are others; between two rounds."""
+        if self._applied is not self.wanted:
+            self._applied = self.wanted
+            self.apply(self._applied)
 
     def apply(self, settings: Settings) -> None:
         """Take other settings; secrets that running processes still carry are replaced too."""
@@ -121,8 +132,12 @@ class Decoder:
         self.tick()
         for found in inventory.running():
             if self.model.processes.get(found.pid, found.start) is None:
-                self._processes.adopt(found)
+                self.processes.adopt(found)
         self._lookups.submit()
+
+    def take(self, record: records.Record) -> None:
+        """Translate one record."""
+        self._handlers[record.kind](record)
 
     def decode(self, chunk: Chunk) -> None:
         """Translate all records of a chunk."""
@@ -145,7 +160,7 @@ class Decoder:
         reached = min(now, self._reached) if behind else now
         self._clock.refresh()
         self._files.tick(reached)
-        self._processes.tick(reached)
+        self.processes.tick(reached)
         self._dns.tick(reached)
         self._lookups.submit()
         self._lookups.poll(now)
@@ -158,7 +173,7 @@ class Decoder:
         far = 1 << 62
         self._files.tick(far)
         self._dns.finish()
-        self._processes.finish()
+        self.processes.finish()
         self._shared.acting.serve(self._acted, final=True)
         for _ in range(2):  # an answer may have led to another question
             self._lookups.poll(far)
@@ -166,7 +181,7 @@ class Decoder:
         self._lookups.poll(far)
 
     def _acted(self, pid: int, at: Micros, look: bool) -> tuple[Life, Image] | None:  # noqa: FBT001 - see `Find`
-        return self._processes.acted(pid, self._clock.since_boot(at * 1000) + COARSE, look=look)
+        return self.processes.acted(pid, self._clock.since_boot(at * 1000) + COARSE, look=look)
 
     def is_waiting(self) -> bool:
         """Whether an answer of the hasher is awaited."""

@@ -17,6 +17,7 @@ from vedette.probes.records import (
     Exec,
     Inode,
     text,
+    walk_of,
     walked_path,
 )
 from vedette.schema.entities import Session
@@ -74,29 +75,36 @@ class Images:
         facts["kind"] = "fork"
         return Image(facts, since=life.start, started_by=life.parent, forked=True)
 
-    def of_found(self, found: Found, life: Life) -> Image:
-        """Give the image of a process that /proc told of; sets the session of the life."""
-        env = None if found.kernel_thread else self._model.environments.of(found.env)
-        life.session = self._session(found.session, found.ids[4], "", env)
-        args = tuple(map(text, found.args[:MOST_ARGUMENTS]))
+    def of_found(self, found: Found, life: Life, since: int = 0) -> Image:
+        """Give the image of a process that /proc or an audit record tells of; sets the session of the life.
+
+        `since`: when the program was started, if not with the life; nanoseconds since boot.
+        """
+        env = None if found.kernel_thread or found.env is None else self._model.environments.of(found.env)
+        life.session = self._session(found.session, found.ids[4], text(found.tty), env) or life.session
+        args = None if found.args is None else tuple(map(text, found.args[:MOST_ARGUMENTS]))
         facts = self._facts(life)
         facts |= {
-            "command_line": " ".join(args) if args else f"[{text(found.name)}]",
+            "command_line": " ".join(args) if args else f"[{text(found.name)}]" if found.name else None,
             "args": args,
-            "args_truncated": found.cut or len(found.args) > MOST_ARGUMENTS,
+            "args_truncated": args is None or found.cut or len(found.args or ()) > MOST_ARGUMENTS,
             "env": env,
             "working_directory": text(found.directory) or None,
-            "kind": "kernel_thread" if found.kernel_thread else "exec",
-            "capabilities": capability_names(found.capabilities),
+            "kind": _kind_found(found),
+            "capabilities": None if found.capabilities is None else capability_names(found.capabilities),
             "mount_namespace": found.mount_namespace or None,
             "pid_namespace": found.pid_namespace or None,
             "network_namespace": found.network_namespace or None,
             "container_id": self._model.containers.of_process(found.pid, found.mount_namespace),
         }
         inode = found.inode
-        image = Image(facts, since=life.start, started_by=life.parent, file_known=inode is None)
+        image = Image(facts, since=since or life.start, started_by=life.parent, file_known=inode is None)
         if inode is not None:
-            walk = b"".join(name + b"\0" for name in reversed(found.path.split(b"/")[1:]))
+            walk = walk_of(found.path)
+            file = self._model.files.shared(walk, version_of(inode))
+            if file is not None:
+                image.set_file(file)
+                return image
             self._find_file(image, walk, inode, (b"/proc/%d/exe" % found.pid, found.path))
         return image
 
@@ -136,3 +144,14 @@ def _kind(record: Exec) -> str:
     if record.flags & SECURE and record.inode.mode & 0o6000:
         return "setuid"
     return "interpreted" if record.flags & INTERPRETED else "exec"
+
+
+def _kind_found(found: Found) -> str:
+    if found.kernel_thread:
+        return "kernel_thread"
+    inode = found.inode
+    if inode is not None and (inode.links == 0 or found.path.startswith(b"/memfd:")):
+        return "memory"
+    if inode is not None and inode.mode & 0o6000 and (found.ids[0], found.ids[1]) != (found.ids[2], found.ids[3]):
+        return "setuid"
+    return "interpreted" if found.interpreted else "exec"

@@ -1,247 +1,144 @@
-"""What the kernel observes, by eBPF: processes, files, network, modules.
+"""What the kernel observes: processes, files, network, modules; in the best mode that this host takes.
 
-Two threads: one takes raw records out of the rings as fast as they come (`drain`), one makes events of them
-(`decoder`). Between them is a bounded queue; what does not fit is counted by event type, file records first.
+The modes are tried from the best to the poorest, unless one is forced. What was refused, and why, is kept: it is shown
+in the status and sent to the Central Node.
 """
 
 import gc
 import logging
 import os
-import platform
-import select
 import threading
-import time
-from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 
 from vedette.agent.core.orders import Orders
 from vedette.agent.linux.hashing import Hasher
 from vedette.agent.linux.sources.decoder import Decoder
-from vedette.agent.linux.sources.drain import IDLE, PAUSE, QUEUE_BYTES, Drain
+from vedette.agent.linux.sources.mode import Mode
+from vedette.agent.linux.sources.modes import MODES
 from vedette.agent.linux.sources.savings import Savings
 from vedette.agent.linux.sources.shared import Shared
-from vedette.probes import records
-from vedette.probes.libbpf import libbpf
-from vedette.probes.loader import Probes, read_object, start
-from vedette.probes.ring import Ring, open_ring
-from vedette.probes.tracefs import MACHINES
+from vedette.runtime.clock import now
 from vedette.runtime.errors import ProbeError
+from vedette.schema.entities import Gap
 from vedette.schema.events.base import Event
+from vedette.schema.events.logs import TelemetryGap
 from vedette.schema.policies import Settings
 
 log = logging.getLogger(__name__)
 
-CONTROL_BYTES, BULK_BYTES = 4 << 20, 16 << 20
-"""Sizes of the rings."""
-
-LOOK_EVERY = 60.0
-"""Seconds between two looks for shells that were installed since."""
-
-EVENT_TYPES = {
-    records.EXEC: "process_start",
-    records.FORK: "process_start",
-    records.EXIT: "process_stop",
-    records.CONNECT: "network_connect",
-    records.ACCEPT: "network_connect",
-    records.LISTEN: "port_listen",
-    records.CREATE: "file_create",
-    records.CLOSE: "file_change",
-    records.ATTRIBUTES: "file_change",
-    records.PATH: "file_change",
-    records.MAP: "module_load",
-    records.DRIVER: "driver_load",
-    records.ACCESS: "process_access",
-    records.DNS: "dns_query",
-    records.LINE: "script_run",
-    records.MEMFD: "file_create",
-    records.PROGRAM: "driver_load",
-    records.MODULE: "driver_load",
-}
-"""Kind of record -> event type under which a lost one is counted."""
-
-LEFT_OUT = ("file_create", "file_change", "module_load")
-"""`enum left_out` of the probes."""
-PAUSES = (PAUSE, PAUSE, 2 * PAUSE, 4 * PAUSE, 4 * PAUSE)
-"""Seconds between two looks into the rings, by level."""
-
 
 class KernelSource:
-    """The source `kernel`: eBPF in LSM mode where the kernel takes it, else in tracepoint mode."""
+    """The source `kernel`. `only`: a mode that is forced; "" tries all."""
 
     name = "kernel"
 
     def __init__(self, host_id: str, settings: Settings, shared: Shared | None = None, *, only: str = "") -> None:
-        self._only = only  # a mode that is forced: "lsm" or "tracepoint"
+        if only and only not in MODES:
+            raise ValueError(f"there is no mode {only}")
+        self._only = only
         self._host_id, self._settings, self._shared = host_id, settings, shared
-        self._applied = settings
-        self._probes: Probes | None = None
-        self._drain: Drain | None = None
+        self._mode: Mode | None = None
         self._decoder: Decoder | None = None
-        self._last_drops: dict[str, int] = {}
         self._savings, self._orders = Savings(), Orders()
-        self._obeyed = self._orders
-        # What the kernel leaves out belongs to the orders in force: nobody may count between two of them.
-        self._counting = threading.Lock()
-        self._left_out = [0] * len(LEFT_OUT)
+        self._refused: dict[str, str] = {}
         self._observing = False
-        self._next_look = 0.0
+        self._ended: tuple[int, str] | None = None
 
     def apply(self, settings: Settings) -> None:
         """Take other settings while running; called from any thread, in force with the next records."""
         self._settings = settings
+        if self._decoder is not None:
+            self._decoder.wanted = settings
 
     def save(self, orders: Orders) -> None:
         """Cost less from now on, or no longer; called by any thread, in force with the next records."""
         self._orders = orders
+        if self._decoder is not None:
+            self._decoder.ordered = orders
 
     def supported(self) -> str:
         """Give "" when it can run here, else why not."""
-        if os.geteuid() != 0:
-            return "kernel events need root"
-        if platform.machine() not in MACHINES:
-            return f"the probes are not written for {platform.machine()}"
-        if not Path("/sys/kernel/btf/vmlinux").exists():
-            return "this kernel does not describe its types (no /sys/kernel/btf/vmlinux)"
-        try:
-            libbpf()
-            read_object()
-        except ProbeError as error:
-            return str(error)
-        return ""
+        return "" if os.geteuid() == 0 else "kernel events need root"
 
     def run(self, emit: Callable[[Event], None], stop: threading.Event) -> None:
-        """Observe until `stop` is set. Raises ProbeError when the kernel refuses the process probes."""
+        """Observe until `stop` is set. Raises ProbeError when no mode, or not the forced one, can run or go on."""
         with ExitStack() as cleanup:
-            settings = self._applied = self._settings
+            settings = self._settings
             hasher = Hasher(largest=settings.hash_max_bytes)
             cleanup.callback(hasher.stop)
             decoder = self._decoder = Decoder(self._host_id, settings, emit, hasher, self._shared, self._savings)
-            # Once before and once after the probes are attached, so that no start falls between.
+            decoder.wanted, decoder.ordered = self._settings, self._orders
+            # Once before and once after collecting begins, so that no start falls between.
             decoder.take_inventory()
-            drain = self._drain = self._attach(cleanup)
-            self._obey(self._orders, drain, decoder)
+            mode = self._started(decoder, cleanup)
             decoder.take_inventory()
             _calm_collector()
-            self._observing = True
-            log.info("observing mode=%s refused=%s", self.mode, self.status()["refused"] or "nothing")
-            self._observe(drain, decoder, stop)
+            self._mode, self._observing = mode, True
+            cleanup.callback(self._end, mode)
+            self._tell_gap(mode, emit)
+            log.info("observing mode=%s refused=%s", mode.name, self.refused() or "nothing")
+            mode.observe(stop)
+            decoder.finish()
 
-    def _attach(self, cleanup: ExitStack) -> Drain:
-        rings = {"control": CONTROL_BYTES, "bulk": BULK_BYTES}
-        probes = self._probes = start(rings=rings, exclude=[os.getpid()], mode=self._only)
-        cleanup.callback(self._detach, probes)
-        poll = select.epoll()
-        cleanup.callback(poll.close)
-        opened: dict[str, Ring] = {}
-        for name, size in rings.items():
-            opened[name] = open_ring(probes.map_handle(name), size)
-            cleanup.callback(opened[name].close)
-            poll.register(probes.map_handle(name), select.EPOLLIN)
-        return Drain(opened["control"], opened["bulk"], poll.poll)
+    def _started(self, decoder: Decoder, cleanup: ExitStack) -> Mode:
+        """Give the first mode that starts; `cleanup` ends it."""
+        self._refused = {}
+        for name in [self._only] if self._only else MODES:
+            mode = MODES[name]()
+            with ExitStack() as own:
+                try:
+                    mode.start(decoder, own)
+                except ProbeError as error:
+                    self._refused[name] = str(error)
+                    log.warning("mode refused mode=%s reason=%s", name, error)
+                else:
+                    cleanup.push(own.pop_all())
+                    return mode
+        if self._only:
+            raise ProbeError(f"mode {self._only} is forced and cannot run: {self._refused[self._only]}")
+        raise ProbeError(f"this host refuses every mode, the last one because: {list(self._refused.values())[-1]}")
 
-    def _detach(self, probes: Probes) -> None:
-        self._last_drops = self.drops()
-        with self._counting:
-            self._count_left_out()
-            self._probes, self._observing, self._left_out = None, False, [0] * len(LEFT_OUT)
-        probes.close()
+    def _end(self, mode: Mode) -> None:
+        self._observing, self._ended = False, (now(), mode.name)
 
-    def _observe(self, drain: Drain, decoder: Decoder, stop: threading.Event) -> None:
-        failed = threading.Event()
-        thread = threading.Thread(target=_guarded, args=(drain, stop, failed), name="kernel-drain", daemon=True)
-        thread.start()
-        while not stop.is_set() and not failed.is_set():
-            self._decode_round(drain, decoder, timeout=PAUSE if decoder.is_waiting() else IDLE)
-        thread.join(timeout=5)
-        if failed.is_set():
-            raise ProbeError("the rings cannot be read any more")
-        drain.look()
-        while drain.backlog():
-            self._decode_round(drain, decoder, timeout=0)
-        decoder.finish()
-
-    def _decode_round(self, drain: Drain, decoder: Decoder, *, timeout: float) -> None:
-        if self._applied is not self._settings:
-            self._applied = self._settings
-            decoder.apply(self._applied)
-        if self._obeyed is not self._orders:
-            self._obey(self._orders, drain, decoder)
-        taken = drain.take(timeout)
-        if taken is not None:
-            for chunk in (*taken.control, *taken.bulk):
-                decoder.decode(chunk)
-        decoder.tick(behind=drain.backlog() > 0)
-        if self._probes is not None and time.monotonic() > self._next_look:
-            self._next_look = time.monotonic() + LOOK_EVERY
-            self._probes.look_for_consoles()
-
-    def _obey(self, orders: Orders, drain: Drain, decoder: Decoder) -> None:
-        with self._counting:
-            self._count_left_out()
-            self._savings.obey(orders)
-            if self._probes is not None:
-                pace = self._savings.pace()
-                boot = time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-                self._probes.limit(each=pace.each, together=pace.together, boot=boot)
-        drain.pause = PAUSES[orders.level]
-        drain.room = QUEUE_BYTES >> 2 if orders.memory_is_short else QUEUE_BYTES
-        decoder.save(orders)
-        self._obeyed = orders
-
-    def _count_left_out(self) -> None:
-        if self._probes is None:
+    def _tell_gap(self, mode: Mode, emit: Callable[[Event], None]) -> None:
+        """Say since when nothing was seen: the source broke and was started again, perhaps in another mode."""
+        if self._ended is None:
             return
-        now = self._probes.left_out()
-        for name, number, before in zip(LEFT_OUT, now, self._left_out, strict=True):
-            if number > before:
-                self._savings.count(name, number - before)
-        self._left_out = now
+        since, former = self._ended
+        reason = "source_restarted" if former == mode.name else f"mode_change:{former}:{mode.name}"
+        emit(TelemetryGap(time=now(), gap=Gap(reason=reason, start=since, end=now())))
 
     @property
     def mode(self) -> str:
         """The mode in force."""
-        return self._probes.mode if self._probes is not None else "stopped"
+        return self._mode.name if self._mode is not None and self._observing else "stopped"
+
+    def refused(self) -> dict[str, str]:
+        """Modes, and parts of the mode in force, that this host refuses, and why."""
+        return self._refused | (self._mode.refused if self._mode is not None and self._observing else {})
 
     def drops(self) -> dict[str, int]:
-        """Event type -> records lost since `run` began, in the rings or between the threads."""
-        if self._probes is None or self._drain is None:
-            return dict(self._last_drops)
-        in_ring, in_queue = self._probes.dropped(), self._drain.lost
-        totals: Counter[str] = Counter()
-        for kind, event_type in EVENT_TYPES.items():
-            totals[event_type] += in_ring[kind] + in_queue[kind]
-        return {name: count for name, count in totals.items() if count}
+        """Event type -> lost since `run` began."""
+        return {} if self._mode is None else self._mode.drops()
 
     def throttled(self) -> dict[str, int]:
         """Event type/policy -> events left out since this source was made, in the kernel or after it."""
-        with self._counting:
-            self._count_left_out()
-            return self._savings.throttled()
+        if self._mode is not None:
+            self._mode.count_left_out()
+        return self._savings.throttled()
 
     def status(self) -> dict[str, object]:
-        """Mode, refusals and their reasons, fill of the rings."""
-        status: dict[str, object] = {"mode": self.mode, "observing": self._observing}
-        if self._probes is not None and self._drain is not None:
-            status |= {
-                "attached": len(self._probes.attached),
-                "refused": dict(self._probes.refused),
-                "recursion_misses": self._probes.recursion_misses(),
-                "fullest_ring": round(self._drain.fullest, 3),
-                "backlog_bytes": self._drain.backlog(),
-            }
+        """Mode, refusals and their reasons, fill of what lies between kernel and decoder."""
+        status: dict[str, object] = {"mode": self.mode, "observing": self._observing, "refused": self.refused()}
+        if self._only:
+            status["forced"] = self._only
+        if self._mode is not None and self._observing:
+            status |= self._mode.status()
         if self._decoder is not None:
             status |= self._decoder.status()
         return status
-
-
-def _guarded(drain: Drain, stop: threading.Event, failed: threading.Event) -> None:
-    try:
-        drain.run(stop)
-    except Exception:  # a supervisor: the source ends, and its loop starts it again
-        log.exception("drain failed")
-        failed.set()
 
 
 def _calm_collector() -> None:

@@ -4,7 +4,7 @@ from vedette.agent.linux.examine import Content
 from vedette.agent.linux.hashing import version_of
 from vedette.agent.linux.sources.model import Model
 from vedette.agent.linux.sources.process_events import ProcessEvents
-from vedette.probes.records import DRIVER, PATH_CUT, FileAct, walked_path
+from vedette.probes.records import DRIVER, PATH_CUT, Acted, FileAct, walked_path
 from vedette.schema.entities import File
 from vedette.schema.events.files import DriverLoad, ModuleLoad
 
@@ -40,7 +40,11 @@ class ModuleEvents:
         paths = model.places(record, walked_path(record.path))
         model.lookups.ask(paths, found, version=version, modified=record.inode.modified, program=True)
 
-    def _report(self, record: FileAct, module: File) -> None:
+    def named(self, record: Acted, name: str) -> None:
+        """Report the load of a driver of which only the name is told."""
+        self._report(record, File(name=name))
+
+    def _report(self, record: Acted, module: File) -> None:
         model = self._model
         life = self._processes.acting(record)
         time, user, session = model.clock.micros(record.time), model.accounts.user(record.ids), life.session

@@ -37,8 +37,8 @@ class NetworkEvents:
         ends = Socket(
             protocol=protocol_name(record.protocol),
             direction="inbound" if record.kind == ACCEPT else "outbound",
-            local_ip=address(record.family, record.local),
-            local_port=record.local_port,
+            local_ip=address(record.family, record.local) if record.local else None,
+            local_port=record.local_port if record.local else None,
             remote_ip=address(record.family, record.remote),
             remote_port=record.remote_port,
             outcome=_OUTCOMES.get(record.result, str(record.result)),
@@ -49,8 +49,8 @@ class NetworkEvents:
         """Report a port that was opened."""
         end = Socket(
             protocol=protocol_name(record.protocol),
-            local_ip=address(record.family, record.local),
-            local_port=record.local_port,
+            local_ip=address(record.family, record.local) if record.local else None,
+            local_port=record.local_port if record.local else None,
         )
         self._emit(record, PortListen, end)
 
@@ -74,6 +74,6 @@ def address(family: int, raw: bytes) -> str:
     return socket.inet_ntop(socket.AF_INET6, raw)
 
 
-def protocol_name(number: int) -> str:
-    """Give the name of an IP protocol."""
-    return _PROTOCOLS.get(number) or str(number)
+def protocol_name(number: int) -> str | None:
+    """Give the name of an IP protocol; None for 0, which is none."""
+    return _PROTOCOLS.get(number) or (str(number) if number else None)

@@ -79,6 +79,25 @@ class ProcessEvents:
         repeats = 0 if key is None else self._repeats.tell(key, record.time)
         self._start(life, image, model.clock.micros(record.time), user, repeats=repeats)
 
+    def replaced(self, found: inventory.Found, time: int) -> None:
+        """Let the program that /proc or an audit record tells of take over its life, and report its start."""
+        model = self._model
+        life = model.processes.get(found.pid, found.start)
+        starter = life.parent if life is not None else None
+        if starter is None and (acted := self.acted(found.parent, time, look=True)) is not None:
+            starter = acted[1]
+        if life is None:
+            life = model.processes.add(found.pid, found.start, starter)
+        else:
+            life.parent = starter
+            above = model.processes.at(found.parent, time)
+            if above is not None and not above.seen:
+                self.report(above)  # it only forked; else the chain of parents had a hole
+        life.seen, life.kernel_thread, life.ids = True, found.kernel_thread, found.ids
+        image = self._images.of_found(found, life, since=time)
+        life.run(image)
+        self._start(life, image, model.clock.micros(time), model.accounts.user(found.ids))
+
     def exit(self, record: Exit) -> None:
         """End a life and report it."""
         model = self._model
@@ -101,7 +120,9 @@ class ProcessEvents:
         time, status = model.clock.micros(record.time), record.status
 
         def stop(process: Process) -> None:
-            ended = replace(process, end_time=time, exit_code=status >> 8 & 0xFF, exit_signal=status & 0x7F)
+            ended = replace(process, end_time=time)
+            if status is not None:
+                ended = replace(ended, exit_code=status >> 8 & 0xFF, exit_signal=status & 0x7F)
             model.emit(ProcessStop(time=time, user=user, session=session, process=ended))
 
         image.when_ready(stop)
@@ -127,6 +148,8 @@ class ProcessEvents:
         life = self._model.processes.get(record.pid, record.start)
         if life is not None:
             return life
+        if not record.start:
+            return self._stranger(record.pid)
         found = self._look(record.pid)
         if found is not None and found.start == ticks(record.start):
             return self.adopt(found)
@@ -221,6 +244,13 @@ class ProcessEvents:
         life.run(self._images.of_found(found, life))
         if model.is_elsewhere(found.mount_namespace):
             model.witnesses.see(found.mount_namespace, found.pid)
+        return life
+
+    def _stranger(self, pid: int) -> Life:
+        """Give a life that is in no table: nothing but its PID is known (0: not even that), and it is gone."""
+        life = Life(pid, 0, "", None)
+        life.seen = True
+        life.run(Image({"pid": pid} if pid else {}, since=0, started_by=None))
         return life
 
     def _parent(self, record: Acted) -> Life | None:

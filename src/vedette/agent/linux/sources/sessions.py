@@ -166,7 +166,7 @@ class SessionsSource:
                     start=clock.micros(process.start),
                     type=session_type(process.name.decode("utf-8", "replace"), remote=False),
                 )  # fmt: skip
-            remote = _remote(process.env)
+            remote = _remote(process.env or b"")
             if remote and login.remote_host is None:
                 login.remote_host, login.remote_source, login.type = remote, "environment", "remote"
         yield from found.values()
