@@ -12,6 +12,7 @@ from vedette.agent.core.identity import Identity, IdentityStore
 from vedette.runtime.clock import now
 from vedette.schema.entities import Process
 from vedette.schema.events.process import ProcessStop
+from vedette.wire.release import check_archive
 
 DIST = Path(__file__).parents[2] / "dist"
 PACKAGE = max(DIST.glob("vedette-agent_*.deb"), key=lambda path: path.stat().st_mtime, default=None)
@@ -72,6 +73,26 @@ def test_it_runs_on_the_systems_python_with_its_own_libraries(root: Path) -> Non
         "print(sys.prefix, repr(KernelSource('0' * 32, Settings()).supported()))"
     )
     assert inside(root, "/opt/vedette/bin/python", "-c", program) == "/opt/vedette ''\n"
+
+
+def test_its_launcher_starts_its_agent(root: Path, tmp_path: Path) -> None:
+    python = (root / "opt/vedette/bin/python").readlink()
+    if not python.exists():
+        pytest.skip(f"{python} is not on this host")
+    command = next(
+        line.removeprefix("ExecStart=")
+        for line in (root / "usr/lib/systemd/system/vedette-agent.service").read_text().splitlines()
+        if line.startswith("ExecStart=")
+    )
+    told = inside(root, *command.replace("/var/lib/vedette-agent", str(tmp_path / "data")).split())
+    assert "this host is not enrolled" in told
+
+
+def test_the_release_archive_is_one_that_a_central_node_takes() -> None:
+    archive = max(DIST.glob("vedette-agent-*.tar.zst"), key=lambda path: path.stat().st_mtime)
+    with archive.open("rb") as file:
+        manifest, _ = check_archive(file)
+    assert archive.name == f"vedette-agent-{manifest.version}-{manifest.platform}-py{manifest.python}.tar.zst"
 
 
 def test_an_upgrade_keeps_what_waits_a_removal_deletes_it_and_a_purge_all(root: Path) -> None:

@@ -45,9 +45,8 @@ log = logging.getLogger(__name__)
 
 TICK = 5.0
 """Seconds between status files."""
-LOOK = 0.5
-LOOKS_PER_STEP = 2
-"""The budget is looked at once a second."""
+STEP = 1.0
+"""Seconds between looks at the budget."""
 TICKS_PER_REFRESH = 12
 """Host facts are read, and old events expired, once a minute."""
 TICKS_PER_JOIN = 120
@@ -98,7 +97,7 @@ class Agent:
             clock=clock,
         )
         self._stop_sources, self._stop, self._leave = threading.Event(), threading.Event(), threading.Event()
-        self._wake = threading.Event()
+        self._wake, self._told = threading.Event(), threading.Event()
         sources = platform.sources(self._identity.agent, settings)
         for source in sources:
             keep_in = getattr(source, "keep_in", None)
@@ -114,7 +113,6 @@ class Agent:
             SourceLoop(source, self._hourly.gate(self._activity.watched(source.name, emit)), self._stop_sources)
             for source in sources
         ]
-
         self._prepare_tasks()
 
     def _prepare_tasks(self) -> None:
@@ -127,7 +125,7 @@ class Agent:
             report=self._report,
             clock=self._clock,
         )
-        upgrade = Upgrade(versions, self._connect, self._leave.set)
+        upgrade = Upgrade(versions, self._connect, self._leave_for_another)
         upgrade.key = lambda: self._identity.keys.get(UPDATES, "")
         upgrade.rate, upgrade.kernel_runs = lambda: self._settings.current.download_rate, self._kernel_runs
         desk.runners = {UPGRADE: upgrade}
@@ -142,6 +140,7 @@ class Agent:
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, then stop in order: sources, what waits, uplink, buffer."""
+        self._told = stop
         log.info(
             "agent started agent=%s server=%s version=%s", self._identity.agent, self._identity.server, __version__
         )
@@ -158,18 +157,17 @@ class Agent:
             loop.start()
         self._notifier.say("READY=1")
         ticks = 0
-        while not stop.is_set() and not self._leave.is_set():
+        while not stop.is_set():
             ticks += 1
             self._guarded("tick", partial(self._tick, ticks))
             self._wait_for_tick(stop)
         self._end(threads)
 
     def _wait_for_tick(self, stop: threading.Event) -> None:
-        """Keep the budget until the next tick, or until the end, whoever wants it."""
-        for number in range(round(TICK / LOOK)):
-            if number % LOOKS_PER_STEP == 0:
-                self._guarded("budget", self._keep_budget)
-            if stop.wait(LOOK) or self._leave.is_set():
+        """Keep the budget until the next tick, or until the end."""
+        for _ in range(round(TICK / STEP)):
+            self._guarded("budget", self._keep_budget)
+            if stop.wait(STEP):
                 return
 
     def _thread(self, name: str, loop: Callable[[], None]) -> threading.Thread:
@@ -208,6 +206,11 @@ class Agent:
         gap = Gap(reason="upgrade", start=self.buffer.alive_before, end=self._clock())
         if self._trial.begin():
             self.intake.emit(TelemetryGap(time=self._clock(), gap=gap))
+
+    def _leave_for_another(self) -> None:
+        """End, so that the launcher starts another version."""
+        self._leave.set()
+        self._told.set()
 
     def _report(self, report: TaskReport) -> None:
         """Put a report into the buffer at once: its task is over for the journal once this returns."""
@@ -303,6 +306,7 @@ class Agent:
                 log.warning("source does not stop name=%s", loop.source.name)
         self._stop.set()
         self._wake.set()
+        self._desk.wake()
         self.intake.wake()
         for thread in threads:
             thread.join(UPLINK_PATIENCE)

@@ -26,7 +26,6 @@ log = logging.getLogger(__name__)
 
 REMEMBERED: Final = 30 * DAY
 """How long after its end an id is known, should the clock go back."""
-LOOK: Final = 1.0
 
 Report = Callable[[TaskReport], None]
 """Puts a report into the buffer: on return it is durable."""
@@ -110,6 +109,7 @@ class TaskDesk:
         self._journal = self._load()
         self._lock = threading.Lock()
         self._queue = deque(self._journal.entries)
+        self._woken = threading.Event()
         self._seen = 0
 
     def wants(self, number: int) -> bool:
@@ -156,15 +156,20 @@ class TaskDesk:
 
     def loop(self, stop: threading.Event) -> None:
         """Run what was accepted, one task after another, until `stop`."""
-        while not stop.is_set():
-            if not self._queue:
-                stop.wait(LOOK)
-                continue
-            entry = self._queue.popleft()
-            try:
-                self._run(entry, stop)
-            except StoppingError:
+        while True:
+            self._woken.clear()
+            while self._queue and not stop.is_set():
+                try:
+                    self._run(self._queue.popleft(), stop)
+                except StoppingError:
+                    return
+            if stop.is_set():
                 return
+            self._woken.wait()
+
+    def wake(self) -> None:
+        """Have the loop look: something was accepted, or it is to end."""
+        self._woken.set()
 
     def _run(self, entry: Entry, stop: threading.Event) -> None:
         order, runner = entry.order, self.runners.get(entry.order.type)
@@ -220,6 +225,7 @@ class TaskDesk:
         self._replace(entry, known)
         self.report(known, "accepted")
         self._queue.append(known)
+        self.wake()
 
     def _replace(self, entry: Entry, by: Entry) -> Entry:
         with self._lock:
