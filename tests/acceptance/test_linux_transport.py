@@ -143,6 +143,11 @@ def test_events_before_while_and_after_an_upgrade_arrive_once_and_in_order(upgra
 def test_the_moment_without_an_agent_is_told(upgraded: Upgraded) -> None:
     (gap,) = upgraded.deployment.wait_for("event.type:telemetry_gap AND gap.reason:upgrade", seconds=LONG)
     assert 0 < gap["gap.end"] - gap["gap.start"] < 60_000_000
+    before, after = (
+        upgraded.deployment.hunt(f"event.type:process_start AND process.command_line:*{part}")
+        for part in (f"{upgraded.mark}-during-099", f"{upgraded.mark}-after-000")
+    )
+    assert before[0]["event.time"] < gap["gap.start"] < gap["gap.end"] < after[0]["event.time"]
 
 
 def test_the_host_is_confirmed_and_runs_the_new_version(upgraded: Upgraded) -> None:

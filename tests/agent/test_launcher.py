@@ -58,7 +58,15 @@ class Host:
 
     def trial(self, version: str, *, starts: int = 3, minutes: int = 1000) -> None:
         """Put a trial into the state, as an agent does before it ends."""
-        trial = {"version": version, "task": "t", "started": 0, "starts": starts, "minutes": minutes, "kernel": True}
+        trial = {
+            "version": version,
+            "task": "t",
+            "started": 0,
+            "starts": starts,
+            "minutes": minutes,
+            "kernel": True,
+            "left": 5,
+        }
         write_state(self.versions, {**read_state(self.versions), "packaged": "1.0", "trial": trial})
 
     def start(self) -> subprocess.Popen[bytes]:
@@ -133,7 +141,9 @@ def test_a_version_that_confirms_itself_stays(host: Host, eventually: Eventually
 
 def test_the_trial_begins_when_the_agent_before_ends(host: Host, eventually: Eventually) -> None:
     host.version("2.0", CONFIRM)
-    asks = "change(trial=dict(version='2.0', task='t', started=0, starts=3, minutes=9, kernel=True)); sys.exit(0)"
+    asks = (
+        "change(trial=dict(version='2.0', task='t', started=0, starts=3, minutes=9, kernel=True, left=5)); sys.exit(0)"
+    )
     host.program(host.packaged, "packaged", asks)
     host.start()
     eventually(lambda: host.log() == ["packaged", "2.0"])
@@ -146,7 +156,7 @@ def test_a_version_that_ends_too_often_is_taken_back(host: Host, eventually: Eve
     host.start()
     eventually(lambda: host.log() == ["2.0"] * 3 + ["packaged"])
     assert host.state["outcome"] == {
-        "task": "t", "version": "2.0", "reason": "ended 3 times before it was confirmed",
+        "task": "t", "version": "2.0", "left": 5, "reason": "ended 3 times before it was confirmed",
     }  # fmt: skip
     assert not host.state["trial"]
 
@@ -238,9 +248,9 @@ def test_a_version_older_than_the_package_stays_when_an_operator_chose_it() -> N
 
 
 def test_a_trial_that_is_taken_back_leaves_the_rest() -> None:
-    state = {"packaged": "1.0", "current": "1.1", "previous": "", "trial": {"task": "t", "version": "2.0"}}
+    state = {"packaged": "1.0", "current": "1.1", "previous": "", "trial": {"task": "t", "version": "2.0", "left": 5}}
     assert take_back(state, "why") == {
-        **state, "trial": None, "outcome": {"task": "t", "version": "2.0", "reason": "why"},
+        **state, "trial": None, "outcome": {"task": "t", "version": "2.0", "left": 5, "reason": "why"},
     }  # fmt: skip
 
 

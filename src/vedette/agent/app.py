@@ -149,7 +149,7 @@ class Agent:
             self._thread("uplink", lambda: self.uplink.loop(self._stop, self._wake)),
             self._thread("tasks", lambda: self._desk.loop(self._stop)),
         ]
-        self._guarded("upgrade", self._begin_trial)
+        self._guarded("upgrade", self._trial.begin)
         self._report_gap()
         for thread in threads:
             thread.start()
@@ -202,11 +202,6 @@ class Agent:
         self.buffer.append(events, self._facts, offline=not self.uplink.online)
         self._wake.set()
 
-    def _begin_trial(self) -> None:
-        gap = Gap(reason="upgrade", start=self.buffer.alive_before, end=self._clock())
-        if self._trial.begin():
-            self.intake.emit(TelemetryGap(time=self._clock(), gap=gap))
-
     def _leave_for_another(self) -> None:
         """End, so that the launcher starts another version."""
         self._leave.set()
@@ -241,9 +236,12 @@ class Agent:
 
     def _report_gap(self) -> None:
         for gap in self.buffer.take_gaps():
-            self._last_gap = gap
-            log.warning("telemetry gap reason=%s count=%s start=%s end=%s", gap.reason, gap.count, gap.start, gap.end)
-            self.intake.emit(TelemetryGap(time=self._clock(), gap=gap))
+            self._tell_gap(gap)
+
+    def _tell_gap(self, gap: Gap) -> None:
+        self._last_gap = gap
+        log.warning("telemetry gap reason=%s count=%s start=%s end=%s", gap.reason, gap.count, gap.start, gap.end)
+        self.intake.emit(TelemetryGap(time=self._clock(), gap=gap))
 
     def _tick(self, number: int) -> None:
         self._observe_losses()
@@ -253,12 +251,19 @@ class Agent:
             self._tidy(self.buffer.expire)
         if number % TICKS_PER_JOIN == 0 and not self.uplink.online:
             self._tidy(self.buffer.join)
-        self._trial.look(online=self.uplink.link.last_contact is not None, kernel_runs=self._kernel_runs())
+        self._look_at_trial()
         self._write_status(running=True)
         link = self.uplink.link
         self._notifier.say(
             "WATCHDOG=1", f"STATUS={link.state}, {link.events} events sent, {self.buffer.stats().events} wait"
         )
+
+    def _look_at_trial(self) -> None:
+        runs = self._kernel_runs()
+        since = self._trial.seeing() if runs else None
+        if since is not None:
+            self._tell_gap(Gap(reason="upgrade", start=since, end=self._clock()))
+        self._trial.look(online=self.uplink.link.last_contact is not None, kernel_runs=runs)
 
     def _tidy(self, action: Callable[[], int]) -> None:
         """Let go of what is too old, or join small batches while nobody listens."""

@@ -33,8 +33,8 @@ _ASKED = (signal.SIGTERM, signal.SIGINT, signal.SIGABRT)
 _PR_SET_PDEATHSIG = 1
 
 State = dict[str, Any]
-"""packaged: version; current: version, "" = packaged; previous: version; trial; outcome: task, version, reason."""
-_TRIAL = {"version": str, "task": str, "started": int, "starts": int, "minutes": int, "kernel": bool}
+"""packaged: version; current: version, "" = packaged; previous: version; trial; outcome: see `take_back`."""
+_TRIAL = {"version": str, "task": str, "started": int, "starts": int, "minutes": int, "kernel": bool, "left": int}
 
 
 def read_state(folder: Path) -> State:
@@ -87,7 +87,7 @@ def begin(state: State) -> tuple[State, str]:
 def take_back(state: State, reason: str) -> State:
     """End a trial: the version before counts, and the agent finds out why."""
     trial = state["trial"]
-    outcome = {"task": trial["task"], "version": trial["version"], "reason": reason}
+    outcome = {"task": trial["task"], "version": trial["version"], "left": trial["left"], "reason": reason}
     return {**state, "trial": None, "outcome": outcome}
 
 

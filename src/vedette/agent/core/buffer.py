@@ -122,8 +122,6 @@ class Buffer:
         self._closed = False
         if reason:
             self._gaps.append(Gap(reason=reason, start=self._state.alive, end=self._clock()))
-        self.alive_before = self._state.alive
-        """When the agent before this one is last known to have run."""
         if self._state.agent != self._agent:
             self.begin_epoch()
 

@@ -66,6 +66,10 @@ class Work:
     def __init__(self, desk: "TaskDesk", entry: Entry, stop: threading.Event) -> None:
         self.order, self._desk, self._entry, self._stop = entry.order, desk, entry, stop
 
+    def now(self) -> int:
+        """Give the time, microseconds UTC."""
+        return self._desk.clock()
+
     def report(self, step: str, *, progress: int | None = None, total: int | None = None) -> None:
         """Say what runs now."""
         self._desk.report(self._entry, "running", step=step, progress=progress, total=total)

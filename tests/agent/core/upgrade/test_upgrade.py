@@ -151,15 +151,18 @@ def test_a_release_is_fetched_checked_unpacked_and_put_on_trial(host: Host) -> N
     assert program.stat().st_mode & 0o777 == 0o600
     assert (home / "bin/python").resolve().exists()
     trial = host.versions.on_trial()
-    assert trial == Trial(version="9.0", task="1" * 32, minutes=10, starts=3, kernel=True)
+    assert trial == Trial(version="9.0", task="1" * 32, minutes=10, starts=3, kernel=True, left=host.clock())
     assert host.directories == {"9.0"}
 
 
 def test_the_new_version_confirms_itself_when_it_works(host: Host) -> None:
     host.order()
     host.work()
+    left = host.clock()
+    host.clock.move(HOUR)
     host.open(running="9.0")
-    assert host.trial.begin()
+    host.trial.begin()
+    assert [host.trial.seeing(), host.trial.seeing()] == [left, None]
     for online, kernel_runs in ((False, True), (True, False)):
         host.trial.look(online=online, kernel_runs=kernel_runs)
         assert host.states[-1] == "running"
@@ -179,13 +182,15 @@ def test_a_version_that_went_back_is_reported_and_removed(host: Host) -> None:
     folder = host.versions.folder
     write_state(folder, take_back(read_state(folder), "ended 3 times before it was confirmed"))
     host.open()
-    assert host.trial.begin()
+    host.trial.begin()
+    assert host.trial.seeing() == host.clock()
     assert (host.states[-1], host.error) == ("rolled_back", "ended 3 times before it was confirmed")
     host.left = False
     host.work()
     assert (host.left, host.directories) == (False, set())
     host.open()
-    assert not host.trial.begin()
+    host.trial.begin()
+    assert host.trial.seeing() is None
     host.work()
     assert host.states.count("rolled_back") == 1
     host.order()  # the same order again does nothing

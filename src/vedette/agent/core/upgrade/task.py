@@ -167,6 +167,7 @@ class Upgrade:
                 minutes=order.minutes,
                 starts=order.starts,
                 kernel=self.kernel_runs(),
+                left=work.now(),
             )
         )
 

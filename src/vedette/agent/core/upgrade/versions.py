@@ -23,6 +23,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     started: int = 0
     kernel: bool = False
     """The kernel source ran before, so it must run in the new version too."""
+    left: int
+    """When the version before ended, microseconds UTC."""
 
 
 class TakenBack(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +32,7 @@ class TakenBack(msgspec.Struct, frozen=True, kw_only=True):
 
     task: str
     version: str
+    left: int
     reason: str
 
 
