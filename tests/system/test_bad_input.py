@@ -126,6 +126,26 @@ def test_an_unknown_event_type_is_kept_whole_and_counted_beside_what_is_known(
     assert any(b"telepathy" in note.read_bytes() for note in notes)
 
 
+DECLARED_BOMB = zstandard.ZstdCompressor(level=19).compress(bytes(1 << 30))
+"""33 KB that say that they are 1 GiB."""
+STREAMED_BOMB = zstandard.ZstdCompressor(level=19, write_content_size=False).compress(bytes(1 << 28))
+"""The same without saying so."""
+LYING_BOMB = zstandard.ZstdCompressor(level=19).compress(bytes(200)).replace(b"\x20\xc8", b"\x20\x10", 1)
+"""Says 16 bytes and holds 200."""
+
+
+@pytest.mark.parametrize("body", [DECLARED_BOMB, STREAMED_BOMB, LYING_BOMB], ids=["declared", "streamed", "lying"])
+def test_a_bomb_is_kept_packed_and_takes_no_memory(deployment: Deployment, agent: Agent, body: bytes) -> None:
+    before = settled(deployment, agent)
+    pipeline = int((deployment.root / "central" / "run" / "pipeline-0.pid").read_text())
+    agent.send(body, 5)
+    after = settled(deployment, agent)
+    assert (after["dead_lettered"] - before["dead_lettered"], after["stored"]) == (5, before["stored"])
+    status = (Path("/proc") / str(pipeline) / "status").read_text()
+    highest = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+    assert highest < 1 << 20, "KiB: the pipeline itself takes a third"
+
+
 @pytest.mark.parametrize(
     "body",
     [b"", b"\x28\xb5\x2f\xfd broken", packed({"process_start": {"n": 9, "columns": {}}}), packed({"process_start": 1})],

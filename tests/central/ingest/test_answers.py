@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from vedette.central.ingest import routes as module
 from vedette.central.ingest.bookkeeping import Bookkeeping
 from vedette.central.ingest.directory import Directory
-from vedette.central.ingest.pace import FIRST_GUESS, LEAST_DEPTH, Pace
+from vedette.central.ingest.pace import EAGER, FIRST_GUESS, LEAST_DEPTH, Pace
 from vedette.central.ingest.peer import Peer
 from vedette.central.ingest.release_routes import ReleaseRoutes
 from vedette.central.ingest.routes import AgentRoutes
@@ -104,7 +104,9 @@ def test_a_receipt_names_what_is_durable_and_how_fast_to_send() -> None:
     door.pace.look(backlog(LEAST_DEPTH - 5))
     status, _, body = door.post(batch(oldest=1))
     assert status == 200
-    assert msgspec.json.decode(body, type=Receipt) == Receipt(ranges=[(1, 5)], time=NOW, rate=round(FIRST_GUESS))
+    assert msgspec.json.decode(body, type=Receipt) == Receipt(
+        ranges=[(1, 5)], time=NOW, rate=round(EAGER * FIRST_GUESS)
+    )
     (kept,) = door.committer.kept
     assert (kept.agent, kept.first, kept.last, kept.count, kept.received) == (AGENT, 1, 5, 5, NOW)
 

@@ -71,12 +71,12 @@ def test_what_is_stored_is_shared_among_those_with_a_backlog() -> None:
     for _ in range(200):
         node.send(header(1, agent=1))  # calm: has no share
     rates = [node.send(header(1, agent=agent, backlog=True)) for agent in range(2, 6)]
-    assert rates == [20_000, 10_000, 6_667, 5_000]
+    assert rates == [25_000, 12_500, 8_333, 6_250]
     for _ in range(2 * MINUTE // SECOND):
         node.time += SECOND
         node.drained += 20_000  # and as many come anew
         node.look()
-    assert node.send(header(1, agent=9, backlog=True)) == 20_000
+    assert node.send(header(1, agent=9, backlog=True)) == 25_000
 
 
 def test_a_calm_agent_gets_in_however_many_come_back_and_no_further_than_it_may() -> None:

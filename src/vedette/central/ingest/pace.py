@@ -28,6 +28,10 @@ FIRST_GUESS = 20_000.0
 """Events a second that a pipeline takes, before it was seen."""
 LEAST_DRAIN = 1_000.0
 """The same for reckoning turns, while the store is away."""
+BUSY = 20_000
+"""Events that wait while the pipeline does what it can: with less, it takes what comes, which is no measure of it."""
+EAGER = 1.25
+"""So much more than the pipeline takes is called for, or it would idle whenever somebody does not come."""
 LONGEST_TURN = 600
 """Seconds of the longest Retry-After."""
 
@@ -81,7 +85,7 @@ class Pace:
     def look(self, backlog: Backlog) -> None:
         """Take what the spool says, about once a second."""
         at = self._clock()
-        self._meter.see(backlog.drained, at, busy=backlog.segments > 0)
+        self._meter.see(backlog.drained, at, busy=backlog.events >= BUSY)
         self._waiting = backlog.events
         self._bulk = {agent: seen for agent, seen in self._bulk.items() if at - seen < MINUTE}
         self._calm = {agent: left for agent, left in self._calm.items() if at - left[1] < MINUTE}
@@ -113,10 +117,10 @@ class Pace:
     def _share(self) -> int:
         if self._waiting <= self.depth // 2:
             return 0
-        return max(1, round(self._meter.rate / max(1, len(self._bulk))))
+        return max(1, round(EAGER * self._meter.rate / max(1, len(self._bulk))))
 
     def _next_turn(self, count: int, at: Micros) -> int:
         """Give the seconds until the spool will have emptied for all who were told before, and for this one."""
-        self._turn = max(self._turn, at + SECOND) + round(SECOND * count / max(LEAST_DRAIN, self._meter.rate))
+        self._turn = max(self._turn, at + SECOND) + round(SECOND * count / max(LEAST_DRAIN, EAGER * self._meter.rate))
         self._turn = min(self._turn, at + LONGEST_TURN * SECOND)
         return max(1, (self._turn - at) // SECOND)
