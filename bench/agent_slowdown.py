@@ -3,6 +3,7 @@
 Run as root: `python bench/agent_slowdown.py [ROUNDS]`. Each round does every workload in every state, one after the
 other, so that what else happens on the host meets all alike; what counts is the ratio within a round. Compared is
 the CPU time that the workload's processes use, which is where the probes run; the agent's own is in agent_cost.py.
+The small workloads run on one CPU, before all others (SCHED_FIFO), so that one percent can be told on a busy host.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def _works(folder: Path, memory: Path) -> list[Work]:
     make_project(project, SOURCES)
 
     def call(mode: str, times: int, *more: str) -> Callable[[], float]:
-        return lambda: float(workload(storm, mode, str(times), *more)["cpu"])
+        return lambda: float(workload(storm, mode, str(times), *more, undisturbed=True)["cpu"])
 
     def make() -> float:
         spent = build(project)
