@@ -115,7 +115,7 @@ class BareAgent:
                 if long_enough or not (answer["waiting"] or status["waiting_for_digests"]):
                     return answer
             time.sleep(0.2)
-        raise RuntimeError("the agent does not keep up")
+        raise RuntimeError(f"the agent does not keep up: {answer}")
 
     @staticmethod
     def _pipe(pipe: IO[str] | None) -> IO[str]:
