@@ -87,7 +87,7 @@ class Agent:
             self._keep, self.buffer.losses, interval=settings.send_interval, batch_events=settings.batch_events
         )
         self._header = header = HeaderMaker(self._identity, self.buffer, self._settings, clock)
-        header.facts, header.mode = lambda: self._facts, self.mode
+        header.facts, header.mode, header.refused = lambda: self._facts, self.mode, self.refused
         self.uplink = Uplink(
             self.buffer,
             self._connect,
@@ -196,6 +196,15 @@ class Agent:
                 mode = loop.source.status().get("mode")
                 parts.append(f"{loop.source.name}:{mode}" if mode else loop.source.name)
         return ",".join(parts)
+
+    def refused(self) -> dict[str, str]:
+        """Give what this host refuses to the sources, and why: `kernel/lsm` -> reason."""
+        refused: dict[str, str] = {}
+        for loop in self._loops:
+            found = loop.source.status().get("refused")
+            if isinstance(found, dict):
+                refused |= {f"{loop.source.name}/{what}": str(why) for what, why in found.items()}
+        return refused
 
     def _keep(self, events: list[Event]) -> None:
         self._observe_losses()

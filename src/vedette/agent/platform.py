@@ -25,10 +25,10 @@ class Platform(Protocol):
 
 
 class LinuxPlatform:
-    """Linux. `data` is where the agent keeps its things; without it there is no scanner."""
+    """Linux. `data` is where the agent keeps its things; without it there is no scanner. `mode`: a forced one."""
 
-    def __init__(self, data: Path | None = None) -> None:
-        self._data = data
+    def __init__(self, data: Path | None = None, *, mode: str = "") -> None:
+        self._data, self._mode = data, mode
 
     def facts(self) -> Facts:
         """Describe the host as it is now."""
@@ -44,7 +44,7 @@ class LinuxPlatform:
         from vedette.agent.linux.platform import sources
 
         scanner = [] if self._data is None else [Scanner(self._data, settings, open_object)]
-        return [*sources(host_id, settings), *scanner]
+        return [*sources(host_id, settings, mode=self._mode), *scanner]
 
 
 class BarePlatform:
@@ -62,6 +62,6 @@ class BarePlatform:
         return []
 
 
-def this_platform(data: Path | None = None) -> Platform:
-    """Give the platform that we run on; `data`: the agent's data directory."""
-    return LinuxPlatform(data) if sys.platform == "linux" else BarePlatform()
+def this_platform(data: Path | None = None, *, mode: str = "") -> Platform:
+    """Give the platform that we run on; `data`: the agent's data directory; `mode`: how the kernel is observed."""
+    return LinuxPlatform(data, mode=mode) if sys.platform == "linux" else BarePlatform()

@@ -16,6 +16,8 @@ from vedette.cli.agent_selftest import selftest
 from vedette.cli.agent_top import top
 from vedette.runtime.errors import VedetteError
 
+MODES = ("lsm", "tracepoint", "audit", "proc", "poll")
+
 
 @click.group("agent")
 def agent() -> None:
@@ -94,9 +96,19 @@ def enrol(  # noqa: PLR0913, PLR0917 - click passes options so
     show_default=True,
     help="What is worth a line.",
 )
-def run(data: Path, log_level: str) -> None:
+@click.option(
+    "--mode",
+    envvar="VEDETTE_AGENT_MODE",
+    type=click.Choice(("auto", *MODES)),
+    default="auto",
+    show_default=True,
+    show_envvar=True,
+    help="How a Linux kernel is observed; auto takes the best that works, any other one works or is an error.",
+)
+def run(data: Path, log_level: str, mode: str) -> None:
     """Observe and send until told to stop (SIGTERM or Ctrl-C)."""
     from vedette.agent.app import run as run_agent
+    from vedette.agent.platform import this_platform
     from vedette.runtime.logs import setup
 
     setup("agent", level=log_level)
@@ -106,7 +118,7 @@ def run(data: Path, log_level: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
-        run_agent(data, stop)
+        run_agent(data, stop, platform=this_platform(data, mode=mode.replace("auto", "")))
     except VedetteError as error:
         raise click.ClickException(str(error)) from error
 

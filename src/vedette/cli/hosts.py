@@ -16,6 +16,7 @@ def hosts() -> None:
     Examples:
       vedette hosts
       vedette hosts --name 'web-*' --json
+      vedette hosts show HOST
       vedette hosts move HOST servers
       vedette hosts revoke HOST
     """  # noqa: D301 - click wants the backspace itself
@@ -49,6 +50,22 @@ def show(client: Client, *, name: str, as_json: bool) -> None:
         "settings": "SETTINGS", "spool_events": "WAITING", "version": "VERSION", "id": "ID",
     }  # fmt: skip
     table(headings, rows)
+
+
+@hosts.command("show")
+@click.argument("host")
+@connected
+def one(client: Client, host: str, *, as_json: bool) -> None:
+    """Say all that is known of HOST, with what it refuses to its agent and why."""
+    found = client.get(f"/hosts/{host}")
+    if as_json:
+        json_line(found)
+        return
+    refused = found.pop("refused")
+    for name, value in found.items():
+        click.echo(f"{name:<20} {'-' if value is None else value}")
+    for what, why in refused.items():
+        click.echo(f"{'refused':<20} {what}: {why}")
 
 
 @hosts.command("revoke")

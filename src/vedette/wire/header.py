@@ -17,6 +17,9 @@ Counters = Annotated[
     dict[Annotated[str, Meta(max_length=limits.NAME_CHARACTERS)], Tally], Meta(max_length=limits.COUNTERS)
 ]
 
+Reason = Annotated[str, Meta(max_length=limits.REASON_CHARACTERS)]
+Refusals = Annotated[dict[Reason, Reason], Meta(max_length=limits.REFUSALS)]
+
 
 class BatchHeader(Struct, frozen=True, kw_only=True):
     """Sent with each batch, made anew at each sending; a batch of no events is a sign of life.
@@ -52,6 +55,8 @@ class BatchHeader(Struct, frozen=True, kw_only=True):
     """The agent was told to stop: its silence from now on is no alarm."""
     mode: ShortText = ""
     """Which sources are in force, for example `kernel:tracepoint`."""
+    refused: Refusals = {}
+    """Modes and parts of modes that the host refuses, for example `kernel/lsm` -> why."""
     version: ShortText = ""
     """Of the agent."""
     host: Host = Host()

@@ -35,6 +35,9 @@ INTEGER_MAXIMUM = 2**63 - 1
 # Header fields.
 WORD_CHARACTERS = 1024
 SEQUENCE_MAXIMUM = 2**62
+REFUSALS = 32
+"""Parts of the agent that its host refuses, told in a header."""
+REASON_CHARACTERS = 256
 COUNTERS = 256
 """Entries of `drops` and `throttled`."""
 

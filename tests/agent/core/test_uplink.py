@@ -96,6 +96,7 @@ class Bench:
         self.settings = SettingsKeeper(folder / "settings.json", PUBLIC, self.applied.append)
         header = HeaderMaker(IDENTITY, buffer, self.settings, clock)
         header.facts = lambda: Facts(Host(name="now"))
+        header.refused = lambda: {f"kernel/{number}": "x" * 1000 for number in range(100)}
         renewal: Any = NoRenewal()
         connect: Any = self.central.connect
         self.uplink = Uplink(buffer, connect, header, settings=self.settings, renewal=renewal, clock=clock)
@@ -159,6 +160,14 @@ def test_a_receipt_that_does_not_cover_the_batch_frees_nothing(bench: Bench, eve
     assert "does not cover" in bench.uplink.link.last_problem
     bench.run(2)
     assert bench.buffer.stats().events == 0
+
+
+def test_a_header_holds_some_refusals_with_the_beginning_of_their_reasons(bench: Bench, events: Make) -> None:
+    keep(bench, events, 1)
+    bench.run(1)
+    refused = bench.central.headers[0].refused
+    assert len(refused) == 32
+    assert refused["kernel/0"] == "x" * 256
 
 
 def test_503_is_obeyed(bench: Bench, events: Make) -> None:

@@ -107,9 +107,14 @@ def test_every_change_of_an_identity_changes_the_version(state: State, everythin
     assert len(set(seen)) == len(seen)
 
 
+REFUSED = {"kernel/lsm": "Operation not permitted: \0 and 'quotes'"}
+
+
 def test_what_an_agent_said_last_stays(state: State, everything: Scope) -> None:
     agent = new_agent(state)
-    later = agents.AgentSeen(agent=agent.id, at=9, os="Debian 12", version="1", spool_events=3, spool_oldest=4)
+    later = agents.AgentSeen(
+        agent=agent.id, at=9, os="Debian 12", version="1", spool_events=3, spool_oldest=4, refused=REFUSED
+    )
     earlier = agents.AgentSeen(agent=agent.id, at=8, hostname="old", version="0")
     with state.write() as db:
         agents.seen(db, [])
@@ -118,6 +123,7 @@ def test_what_an_agent_said_last_stays(state: State, everything: Scope) -> None:
         found = agents.get(db, agent.id, everything)
     assert (found.hostname, found.os, found.version, found.last_seen) == ("h", "Debian 12", "1", 9)
     assert (found.spool_events, found.spool_oldest) == (3, 4)
+    assert found.refused == REFUSED
 
 
 def test_hosts_are_listed_in_pages_and_by_pattern(state: State, everything: Scope) -> None:

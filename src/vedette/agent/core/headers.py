@@ -9,6 +9,7 @@ from vedette.agent.core.buffer import Batch, Buffer, BufferStats, Facts
 from vedette.agent.core.identity import Identity
 from vedette.agent.core.settings import SettingsKeeper
 from vedette.runtime.clock import Clock
+from vedette.wire import limits
 from vedette.wire.batch import BatchHeader
 
 
@@ -19,6 +20,7 @@ class HeaderMaker:
         self._identity, self._buffer, self._settings, self._clock = identity, buffer, settings, clock
         self.facts: Callable[[], Facts] = Facts
         self.mode: Callable[[], str] = str
+        self.refused: Callable[[], dict[str, str]] = dict
         self.stopping = False
 
     def __call__(self, batch: Batch | None, stats: BufferStats) -> BatchHeader:
@@ -41,7 +43,14 @@ class HeaderMaker:
             settings_version=self._settings.current.version,
             stopping=self.stopping and batch is None,
             mode=self.mode()[:256],
+            refused=_bounded(self.refused()),
             version=__version__,
             host=msgspec.structs.replace(facts.host, id=self._identity.agent),
             os=facts.os,
         )
+
+
+def _bounded(refused: dict[str, str]) -> dict[str, str]:
+    """Keep what a header may hold: reasons of a kernel can be long."""
+    longest = limits.REASON_CHARACTERS
+    return {what[:longest]: why[:longest] for what, why in list(refused.items())[: limits.REFUSALS]}

@@ -27,7 +27,12 @@ def lines(status: Status, *, alive: bool) -> list[tuple[str, str]]:
     ]
     if status.failures:
         pairs.append(("failures", f"{status.failures}, last {status.last_failure}"))
-    return pairs + [("source", _source(report)) for report in status.sources]
+    for report in status.sources:
+        pairs.append(("source", _source(report)))
+        refused = report.details.get("refused")
+        if isinstance(refused, dict):
+            pairs += [("refused", f"{report.loop.name}/{what}: {why}") for what, why in refused.items()]
+    return pairs
 
 
 def moment(micros: int | None) -> str:

@@ -20,14 +20,14 @@ from vedette.schema.entities import Host, Os
 from vedette.schema.policies import Settings
 
 
-def sources(host_id: str, settings: Settings) -> list[Source]:
-    """Give the sources of this system; each says itself whether it can run."""
+def sources(host_id: str, settings: Settings, *, mode: str = "") -> list[Source]:
+    """Give the sources of this system; each says itself whether it can run. `mode`: how the kernel must be observed."""
     accounts = Accounts()
     shared = Shared(Logins(name_of=accounts.user_name), ActingProcesses())
     logs = LogEvents(accounts, shared.logins, shared.acting)
     audit = AuditSource(logs, shared.logins, shared.acting)
     return [
-        KernelSource(host_id, settings, shared),
+        KernelSource(host_id, settings, shared, only=mode),
         audit,
         JournalSource(logs, shared.acting, audit_is_read=audit.is_reading),
         AuthLogSource(logs, shared.acting),

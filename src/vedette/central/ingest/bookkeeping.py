@@ -77,6 +77,7 @@ class Bookkeeping:
             os=header.os.name or "",
             version=header.version,
             mode=header.mode,
+            refused=header.refused,
             address=address,
             settings_version=header.settings_version,
             spool_events=header.spool_events,
@@ -179,4 +180,13 @@ class Bookkeeping:
 
 
 def _facts(heard: AgentSeen) -> tuple[object, ...]:
-    return (heard.hostname, heard.os, heard.version, heard.mode, heard.address, heard.settings_version, heard.stopping)
+    return (
+        heard.hostname,
+        heard.os,
+        heard.version,
+        heard.mode,
+        heard.refused,
+        heard.address,
+        heard.settings_version,
+        heard.stopping,
+    )

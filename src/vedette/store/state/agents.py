@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 
 from vedette.runtime.errors import IdentityError, NotFoundError
 from vedette.schema.access import Right, Scope
-from vedette.store.state.rows import any_of, keepable, to_struct, to_structs
+from vedette.store.state.rows import any_of, keepable, to_json, to_struct, to_structs
 from vedette.store.state.scoping import tenants
 
 
@@ -44,6 +44,7 @@ class AgentSeen(msgspec.Struct, frozen=True, kw_only=True):
     os: str = ""
     version: str = ""
     mode: str = ""
+    refused: dict[str, str] = {}
     address: str = ""
     settings_version: int = 0
     spool_events: int = 0
@@ -62,6 +63,8 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     os: str
     version: str
     mode: str
+    refused: dict[str, str]
+    """What the host refuses to the agent, and why: `kernel/lsm` -> reason."""
     address: str
     enrolled: int
     last_seen: int | None
@@ -193,8 +196,9 @@ def identities(db: Connection) -> list[AgentIdentity]:
 
 
 SEEN = text("""
-UPDATE agent SET last_seen = :at, version = :version, mode = :mode, settings_version = :settings_version,
-    spool_events = :spool_events, spool_oldest = :spool_oldest, stopped = CASE WHEN :stopping = 1 THEN :at END,
+UPDATE agent SET last_seen = :at, version = :version, mode = :mode, refused = :refused,
+    settings_version = :settings_version, spool_events = :spool_events, spool_oldest = :spool_oldest,
+    stopped = CASE WHEN :stopping = 1 THEN :at END,
     hostname = CASE WHEN :hostname = '' THEN hostname ELSE :hostname END,
     os = CASE WHEN :os = '' THEN os ELSE :os END,
     address = CASE WHEN :address = '' THEN address ELSE :address END
@@ -209,12 +213,16 @@ def seen(db: Connection, agents: Sequence[AgentSeen]) -> None:
         texts = ("hostname", "os", "version", "mode", "address")
         texts_of = [{name: keepable(row[name]) for name in texts} for row in rows]
         db.execute(
-            SEEN, [row | kept | {"stopping": int(row["stopping"])} for row, kept in zip(rows, texts_of, strict=True)]
+            SEEN,
+            [
+                row | kept | {"stopping": int(row["stopping"]), "refused": keepable(to_json(row["refused"]))}
+                for row, kept in zip(rows, texts_of, strict=True)
+            ],
         )
 
 
 COLUMNS = """
-id, tenant, group_name AS "group", hostname, os, version, mode, address, enrolled, last_seen, serial,
+id, tenant, group_name AS "group", hostname, os, version, mode, refused, address, enrolled, last_seen, serial,
 certificate_expires, revoked, stopped, settings_version, spool_events, spool_oldest
 """
 
@@ -253,7 +261,7 @@ def page(
             "limit": limit,
         },
     )
-    return to_structs(rows, Agent)
+    return to_structs(rows, Agent, json=("refused",))
 
 
 def get(db: Connection, agent: str, scope: Scope) -> Agent:
@@ -261,7 +269,7 @@ def get(db: Connection, agent: str, scope: Scope) -> Agent:
     row = db.execute(ONE, {"agent": agent, "tenants": tenants(scope, Right.HOSTS_READ)}).one_or_none()
     if row is None:
         raise NotFoundError(f"there is no host {agent}")
-    return to_struct(row, Agent)
+    return to_struct(row, Agent, json=("refused",))
 
 
 def revoke(db: Connection, agent: str, scope: Scope, *, now: int) -> Agent:
