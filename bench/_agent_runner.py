@@ -9,6 +9,7 @@ what waits; `account` also counts the events about FOLDER one by one. The first 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import resource
 import sys
@@ -102,6 +103,7 @@ class Probes:
 
 def main() -> None:
     """Run the source, answer questions."""
+    logging.disable(logging.WARNING)  # refusals are in the status
     os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
     folder, account = sys.argv[1], "account" in sys.argv[2:]
     stop, foreign, probes = threading.Event(), ForeignHashing(folder), Probes()

@@ -19,7 +19,7 @@ STARTS = 3
 REST = 6.0
 """Seconds until what starting has set off (inventory, first status, first batches) is done."""
 IDLE_SECONDS = 6
-PROGRAMS = 8000
+PROGRAMS = 6000
 
 
 def main() -> None:

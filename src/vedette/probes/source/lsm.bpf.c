@@ -7,10 +7,7 @@
  * A hook of LSM is asked before something is done. What can still fail is therefore noted there and reported at
  * the return of the function that does it: only what happened is an event. `ctx` of an fexit program without
  * typed arguments lets it attach whatever arguments this kernel's function has.
- *
- * These programs may be preempted, hence several scratch buffers.
  */
-#define SCRATCHES 4
 #include "tracepoints.bpf.c"
 
 #define REMOVE_DIRECTORY 0x200

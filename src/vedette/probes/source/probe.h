@@ -12,9 +12,7 @@
 #define DEPTH 48          /* folders and mounts walked */
 #define STRINGS 16384     /* arguments and environment kept; a per-CPU value may not exceed 32 KiB */
 #define DATA (3 * PATH_BYTES + STRINGS)
-#ifndef SCRATCHES
-#define SCRATCHES 2       /* for each CPU: packets come in between */
-#endif
+#define SCRATCHES 4       /* for each CPU: packets come in between, and programs of system calls are preempted */
 #define NO_ID 0xffffffffU
 #define SECOND 1000000000ULL
 #define AF_INET 2
@@ -81,9 +79,9 @@ struct {
 	__type(value, __u64);
 } left_out SEC(".maps");
 
-/* Records are put together here, for their length is known last. Tracepoints may become preemptible, so a
- * second program on the same CPU must notice that the buffer is in use. */
 #define BLOCK 192 /* first bytes of an inode: most of what is asked of it */
+/* Records are put together here, for their length is known last. Programs are preempted (those of system calls since
+ * Linux 6.13), so a second one on the same CPU must notice that the buffer is in use, and have another. */
 struct scratch {
 	__u32 busy, length;
 	char block[BLOCK];
