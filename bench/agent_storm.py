@@ -50,6 +50,8 @@ class Outcome(NamedTuple):
     fullest: float
     peak: float
     """MiB of RSS at most."""
+    skipped: int
+    """Runs of probes that the kernel left out because one was running on that CPU."""
 
     @property
     def lost_files(self) -> int:
@@ -113,6 +115,7 @@ def _run(asked: Storm, agent: BareAgent, storm: Path, mark: Path) -> Outcome:
         drops=Counter(after["drops"]) - Counter(before["drops"]),
         fullest=after["status"]["fullest_ring"],
         peak=after["peak_mib"],
+        skipped=after["status"]["recursion_misses"],
     )
 
 
@@ -136,7 +139,8 @@ def _print(asked: Storm, outcome: Outcome) -> None:
     slow = "the host could not offer more: " if outcome.offered < 0.95 * asked.rate else ""
     how = (
         f"{slow}{done} done at {outcome.offered:.0f}/s for {done / outcome.offered:.1f} s; "
-        f"drop counters: {drops or 'none'}; fullest ring since start {outcome.fullest:.0%}"
+        f"drop counters: {drops or 'none'}; fullest ring since start {outcome.fullest:.0%}; "
+        f"{outcome.skipped} runs of probes left out by the kernel"
     )
     lost = outcome.lost_files / EVENTS / outcome.files * 100
     show(

@@ -98,7 +98,7 @@ static __always_inline void count_drop(__u32 kind)
 {
 	__u64 *n = bpf_map_lookup_elem(&dropped, &kind);
 	if (n)
-		*n += 1;
+		__sync_fetch_and_add(n, 1); /* a program that comes in between counts too */
 }
 
 static __always_inline struct scratch *take_scratch(__u32 kind)
@@ -150,7 +150,7 @@ static __always_inline bool is_over(struct limit *limit, __u32 type)
 		return false;
 	n = bpf_map_lookup_elem(&left_out, &type);
 	if (n)
-		*n += 1;
+		__sync_fetch_and_add(n, 1); /* a program that comes in between counts too */
 	return true;
 }
 
