@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from vedette.query import ast, sql
+from vedette.query import ast, hours, sql
 from vedette.query.ast import Node
 from vedette.query.moments import DAY
 from vedette.query.statement import (
@@ -28,6 +28,10 @@ from vedette.schema.access import Scope
 Rows = list[tuple[Any, ...]]
 Ask = Callable[[Statement], Rows]
 """Runs a statement; a `StoreError` whose `code` is one of `LIMIT_CODES` means "more than the limits allow"."""
+
+Asked = Callable[[Window], tuple[Rows | None, str]]
+"""Gives the rows of a window, or None and the limit that was met."""
+Part = tuple[Window, Rows | None, str]
 
 FIRST_SLICE = DAY // 24
 WIDE = 40
@@ -139,7 +143,10 @@ class Search:
         def counted(part: Window) -> tuple[Rows | None, str]:
             return self._try(sql.compile_count(question.node, question.scope, part), part)
 
-        for part, found, problem in self._walk(question.narrowed(), counted):
+        def by_hour(part: Window) -> tuple[Rows | None, str]:
+            return self._try(hours.compile_count(question.node, question.scope, part), part)
+
+        for part, found, problem in self._count(question, counted, by_hour):
             reason = problem
             if found is None:
                 break
@@ -159,7 +166,10 @@ class Search:
         def counted(part: Window) -> tuple[Rows | None, str]:
             return self._try(sql.compile_histogram(question.node, question.scope, part, bucket=bucket), part)
 
-        for part, found, problem in self._walk(question.narrowed(), counted):
+        def by_hour(part: Window) -> tuple[Rows | None, str]:
+            return self._try(hours.compile_histogram(question.node, question.scope, part, bucket=bucket), part)
+
+        for part, found, problem in self._count(question, counted, by_hour if bucket % hours.HOUR == 0 else None):
             reason = problem
             if found is None:
                 break
@@ -186,6 +196,22 @@ class Search:
             window = _halves(window)[1]
         reached = window.since if found is not None else window.until
         return Answer(columns=statement.columns, rows=found or [], complete=not reason, reason=reason, reached=reached)
+
+    def _count(self, question: Question, counted: Asked, by_hour: Asked | None) -> Iterator[Part]:
+        """Walk over slices of events, and over whole hours at once where the table of hours knows the answer."""
+        window = question.narrowed()
+        if by_hour is None or not hours.answers(question.node):
+            yield from self._walk(window, counted)
+            return
+        for piece, whole in hours.pieces(window):
+            found = by_hour(piece)[0] if whole else None
+            if found is not None:
+                yield piece, found, ""
+                continue
+            for part, found, problem in self._walk(piece, counted):
+                yield part, found, problem
+            if found is None:
+                return
 
     def _walk(
         self, window: Window, asked: Callable[[Window], tuple[Rows | None, str]]

@@ -11,6 +11,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from vedette.runtime.errors import StoreError
 from vedette.store.event_table import TABLE
+from vedette.store.hour_table import HOURS
 from vedette.store.parts import Parts
 
 USER = "vedette"
@@ -111,7 +112,8 @@ class EventStore:
         """Remove a day (2026-11-24) of a tenant; nothing happens when there is none."""
         partition = f"({_text(tenant)}, {_text(day)})"
         # The engine refuses to drop more than 50 GB at once unless told otherwise.
-        self.command(f"ALTER TABLE {TABLE} DROP PARTITION {partition} SETTINGS max_partition_size_to_drop = 0")
+        for table in (TABLE, HOURS):
+            self.command(f"ALTER TABLE {table} DROP PARTITION {partition} SETTINGS max_partition_size_to_drop = 0")
 
     def forget(self) -> None:
         """Drop the connection: the store was restarted."""

@@ -102,6 +102,7 @@ def test_every_event_is_stored_and_counted_once(
     whole = SEGMENTS * EVENTS
     found = processes.store().query("SELECT count(), uniqExact(`event.sequence`), max(`event.sequence`) FROM event")
     assert found == [(whole, whole, whole)]
+    assert processes.store().query("SELECT sum(events) FROM event_hour") == [(whole,)]
     with node.state.read() as db:
         scope = Scope(tenants=frozenset({"default"}), rights=RIGHTS[Role.ADMINISTRATOR])
         (stream,) = ledger.streams(db, scope, [agent])

@@ -15,7 +15,7 @@ from typing import IO, Any
 from urllib.parse import urlencode
 
 from vedette.runtime.errors import StoreError
-from vedette.store import event_table
+from vedette.store import event_table, hour_table
 
 DATABASE = "vedette"
 """Not `default`: the engine's default database opens any path of the host as a table."""
@@ -145,6 +145,10 @@ class Connection:
         present = self._run(columns, parameters={"table": event_table.TABLE}).bytes().decode()
         if changes := event_table.add_columns(present.split()):
             self._run(changes)
+        if self._run(f"EXISTS TABLE {hour_table.HOURS}").bytes().strip() != b"1":
+            for statement in hour_table.build():
+                self._run(statement)
+        self._run(hour_table.create_feed())
 
     def table_functions(self) -> frozenset[str]:
         """Lower-case names of all table functions of this engine."""
