@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vedette.query import hours, hunt, sql
+from vedette.query import ast, hours, hunt, sql
 from vedette.query.search import Question, Search
 from vedette.query.statement import Statement, Window
 from vedette.schema.access import Scope
@@ -56,7 +56,7 @@ def test_they_equal_the_events(
         statements.append(statement)
         return [tuple(row.values()) for row in asked(statement)]
 
-    node = hunt.parse(query, now=now) if query else hours.ast.EVERYTHING
+    node = hunt.parse(query, now=now) if query else ast.EVERYTHING
     window = Window(now - 29 * HOUR - 7, now + 11)
     search = Search(ask, lambda: 0.0)
     found = search.histogram(Question(node, scope, window), bucket=bucket)
