@@ -94,12 +94,12 @@ class Deployment:
         """Give the events that match, newest first."""
         return self.json_lines("hunt", query, "--since", "1h", *more)
 
-    def wait_for(self, query: str, *, count: int = 1, seconds: float = 30) -> list[dict[str, Any]]:
+    def wait_for(self, query: str, *more: str, count: int = 1, seconds: float = 30) -> list[dict[str, Any]]:
         """Hunt until at least `count` events match."""
         found: list[dict[str, Any]] = []
 
         def enough() -> bool:
-            found[:] = self.hunt(query)
+            found[:] = self.hunt(query, *more)
             return len(found) >= count
 
         until(enough, seconds=seconds, what=f"hunt {query!r} with {count} events", alive=self.alive)

@@ -129,7 +129,7 @@ def test_a_linux_agent_sends_task_reports_events_alerts_and_terminal_sessions(
 
 def test_events_before_while_and_after_an_upgrade_arrive_once_and_in_order(upgraded: Upgraded) -> None:
     query = f"event.type:process_start AND process.file.name:true AND process.command_line:*{upgraded.mark}-*"
-    found = upgraded.deployment.hunt(query, "--limit", "1000")
+    found = upgraded.deployment.wait_for(query, "--limit", "1000", count=3 * PROGRAMS, seconds=LONG)
     ordered = sorted(found, key=lambda event: int(event["event.sequence"]))
     told = [event["process.command_line"].rpartition(f"{upgraded.mark}-")[2] for event in ordered]
     phases = ("before", "during", "after")
@@ -144,7 +144,7 @@ def test_the_moment_without_an_agent_is_told(upgraded: Upgraded) -> None:
     (gap,) = upgraded.deployment.wait_for("event.type:telemetry_gap AND gap.reason:upgrade", seconds=LONG)
     assert 0 < gap["gap.end"] - gap["gap.start"] < 60_000_000
     before, after = (
-        upgraded.deployment.hunt(f"event.type:process_start AND process.command_line:*{part}")
+        upgraded.deployment.wait_for(f"event.type:process_start AND process.command_line:*{part}", seconds=LONG)
         for part in (f"{upgraded.mark}-during-099", f"{upgraded.mark}-after-000")
     )
     assert before[0]["event.time"] < gap["gap.start"] < gap["gap.end"] < after[0]["event.time"]

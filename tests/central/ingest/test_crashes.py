@@ -78,6 +78,9 @@ class Sender(threading.Thread):
                 self.retries += 1
                 self.stop.wait(0.05)
                 continue
+            if answer.status == 503:  # a full spool, as nothing stores what it holds
+                self.stop.wait(0.05)
+                continue
             assert answer.status == 200, answer.body
             self.acknowledged = last
         connection.close()
