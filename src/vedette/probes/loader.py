@@ -27,6 +27,12 @@ NEEDED = frozenset({"process_exec", "process_exit", "process_fork"})
 """Without these there is no process telemetry, and the next kind of source must be tried."""
 SENSELESS_WITHOUT = {"module_arrived": Path("/proc/modules")}
 """Program -> what a kernel has where there is something to see. Without it the program is left out, unrefused."""
+OF_IO_URING = {
+    "request_taken": "io_uring_submit_req",
+    "request_taken_earlier": "io_uring_submit_sqe",
+    "request_done": "io_uring_complete",
+}
+"""Program -> its tracepoint. A kernel without it has the other one, or no io_uring: it is left out, unrefused."""
 _INFO_BYTES, _RECURSION_MISSES = 240, 200  # struct bpf_prog_info and the place of one field in it
 
 
@@ -113,10 +119,10 @@ class Probes:
 
     def _load(self, data: bytes, rings: dict[str, int]) -> Opened:
         """All programs at once (fast); after a refusal without the one that was refused."""
+        senseless = _senseless()
         while True:
             opened = self._prepared(data, rings)
-            sensible = [name for name in opened.programs if SENSELESS_WITHOUT.get(name, OBJECTS).exists()]
-            selection = select(sensible, self.refused)
+            selection = select(opened.programs.keys() - senseless, self.refused)
             problem = opened.load(selection.programs)
             if not problem:
                 self._replaced = selection.replaced
@@ -283,6 +289,19 @@ class Probes:
         """Detach and unload everything."""
         self.detach()
         self._opened.close()
+
+
+def _senseless() -> frozenset[str]:
+    """Give the programs that have nothing to see on this kernel."""
+    missing = {name for name, path in SENSELESS_WITHOUT.items() if not path.exists()}
+    tracefs = Tracefs()
+    for name, tracepoint in OF_IO_URING.items():
+        try:
+            tracefs.number("io_uring", tracepoint)
+        except OSError:
+            missing.add(name)
+    tracefs.close()
+    return frozenset(missing)
 
 
 def read_object(name: str = "tracepoints") -> bytes:

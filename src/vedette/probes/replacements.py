@@ -21,7 +21,9 @@ OF_LSM_MODE = (
     Replacement(("exec_committed",), ("process_exec",)),
     Replacement(("access_asked",), ("process_traced",)),
     Replacement(("open_asked",), ("file_opened",)),
-    Replacement(("file_released",), ("file_closed", "file_replaced", "files_left")),
+    Replacement(
+        ("file_released",), ("file_closed", "file_replaced", "files_left", "request_taken", "request_taken_earlier")
+    ),
     Replacement(("mapping_asked",), ("file_mapped",)),
     Replacement(("unlink_asked", "unlink_done", "rmdir_asked", "rmdir_done"), ("sys_exit_unlink", "sys_exit_unlinkat")),
     Replacement(("rename_asked", "rename_done"), ("sys_exit_rename", "sys_exit_renameat", "sys_exit_renameat2")),

@@ -315,6 +315,28 @@ def test_rename_and_deletion_through_the_descriptor_of_a_folder(live: Live, plac
     live.one(FileChange, lambda e: is_about(e, place / "two") and operation(e) == "delete")
 
 
+@pytest.mark.parametrize("how", ["", "skip"], ids=["told when done", "not told"])
+def test_what_a_program_lets_io_uring_do(live: Live, place: Path, how: str) -> None:
+    ring = Path(__file__).with_name("ring_program.py")
+    child = subprocess.run(["/usr/bin/python3", str(ring), str(place), how], capture_output=True, text=True, check=True)
+    server, client, closed = map(int, child.stdout.split())
+    made = live.one(FileCreate, lambda e: is_about(e, place / "made")).file
+    assert made is not None
+    assert made.sha256 == hashlib.sha256(b"by the ring").hexdigest()
+    moved = live.one(FileChange, lambda e: is_about(e, place / "moved") and operation(e) == "rename").file
+    assert moved is not None
+    assert moved.previous is not None
+    assert moved.previous.path == str(place / "made")
+    links = [live.one(FileCreate, lambda e, n=name: is_about(e, place / n)).file for name in ("link", "other")]  # type: ignore[misc]
+    assert links[0] is not None
+    assert links[0].type == "symlink"
+    live.one(FileChange, lambda e: is_about(e, place / "other") and operation(e) == "delete")
+    for end in (("outbound", client), ("inbound", server)):
+        live.one(NetworkConnect, lambda e, wanted=end: end_of(e) == wanted)  # type: ignore[misc]
+    live.one(NetworkConnect, lambda e: e.socket is not None and e.socket.remote_port == closed)
+    assert live.all(FileChange, lambda e: is_about(e, place / "not-there")) == []
+
+
 def test_what_failed_is_no_event(live: Live, place: Path) -> None:
     done = place / "done"
     code = f"import os\nfor n in ('no', 'such'):\n try: os.unlink({str(place)!r} + '/' + n)\n except OSError: pass\n"

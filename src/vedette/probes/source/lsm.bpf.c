@@ -8,18 +8,11 @@
  * the return of the function that does it: only what happened is an event. `ctx` of an fexit program without
  * typed arguments lets it attach whatever arguments this kernel's function has.
  */
+#define LSM_MODE
 #include "tracepoints.bpf.c"
 
 #define REMOVE_DIRECTORY 0x200
 #define BPF_LOCAL_STORAGE_GET_F_CREATE 1
-
-/* A pointer as a number: the verifier lets only numbers into functions that are verified alone. */
-static __always_inline __u64 number_of(const void *pointer)
-{
-	__u64 number = 0;
-	bpf_probe_read_kernel(&number, sizeof(number), &pointer);
-	return number;
-}
 
 /* ------------------------------------------------------------------------------------------ processes */
 

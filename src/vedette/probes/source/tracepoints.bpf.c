@@ -582,3 +582,5 @@ int process_traced(struct trace_event_raw_sys_exit *call)
 		return 0;
 	return report_access(arguments[2], 0, MODE_ATTACH);
 }
+
+#include "io_uring.bpf.h"

@@ -168,6 +168,21 @@ struct sock {
 };
 struct socket { struct sock *sk; };
 
+/* ---- io_uring: a request begins with what its operation made of it (`struct io_rename` ...) */
+struct filename { const char *name; };
+struct io_cqe { __s32 res; };
+struct io_kiocb {
+	struct file *file;
+	u8 opcode;
+	unsigned int flags; /* 64 bits in later kernels; the lower half is enough */
+	struct io_cqe cqe;
+};
+struct io_unlink { int dfd, flags; struct filename *filename; };
+struct io_rename { int old_dfd, new_dfd, flags; struct filename *oldpath, *newpath; };
+struct io_link { int old_dfd, new_dfd, flags; struct filename *oldpath, *newpath; };
+struct io_close { int fd; u32 file_slot; };
+struct io_connect { void *addr; };
+
 /* ---- modules */
 struct module { char name[56]; };
 
