@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vedette.probes import loader
-from vedette.probes.loader import Opened, Probes, read_object
+from vedette.probes.loader import OF_IO_URING, Opened, Probes, read_object
 from vedette.probes.replacements import LSM_PROGRAMS, REPLACEMENTS
 from vedette.probes.syscalls import PATH_CALLS, RULE_BYTES, RULE_SLOTS, TRACEPOINTS, rule_table
 from vedette.runtime.errors import ProbeError
@@ -18,6 +18,7 @@ RINGS = {"control": 1 << 16, "bulk": 1 << 16}
 MAPS = {
     "control", "bulk", "dropped", "excluded", "scratches", "peers", "allowances", "askers",
     "limits", "pace_of_all", "paces", "unreported", "left_out",
+    "asked_paths", "asked_peers",
 }  # fmt: skip
 
 
@@ -100,6 +101,7 @@ def test_every_program_in_the_object_has_a_place_to_attach_to() -> None:
     opened = Opened(read_object())
     try:
         own_section = {"process_exec", "process_fork", "process_exit", "files_left", "socket_state", "module_arrived"}
+        own_section |= set(OF_IO_URING)
         assert set(opened.programs) == own_section | set(TRACEPOINTS) | opened.on_control_groups | {"line_read"}
         assert opened.on_functions == {"line_read"}
         assert {"packet_left", "datagram4_sent", "datagram4_bound"} <= opened.on_control_groups
@@ -124,7 +126,7 @@ def test_the_object_folder_is_inside_the_package() -> None:
 def test_lsm_mode_is_tracepoint_mode_and_programs_that_replace_some_of_it() -> None:
     opened, other = Opened(read_object("lsm")), Opened(read_object())
     try:
-        assert set(opened.programs) == set(other.programs) | LSM_PROGRAMS
+        assert set(opened.programs) == set(other.programs) - {"request_done"} | LSM_PROGRAMS
         assert not set(other.programs) & LSM_PROGRAMS
         for replacement in REPLACEMENTS:
             known = set(other.programs).union(*TRACEPOINTS.values())

@@ -13,7 +13,7 @@ import pytest
 from vedette.agent.core.scanner import child as child_module
 from vedette.agent.core.scanner.child import ScanChild
 from vedette.agent.core.scanner.messages import Outcome, Scan
-from vedette.agent.core.scanner.worker import NOBODY
+from vedette.agent.core.scanner.worker import NICENESS, NOBODY
 from vedette.engines.objects import About, Status
 from vedette.engines.yara.compiled import Compiled
 from vedette.engines.yara.compiling import compile_set
@@ -84,7 +84,7 @@ def test_it_has_no_rights(child: ScanChild) -> None:
     assert facts["Groups"] == []
     assert facts["CapEff"] == facts["CapPrm"] == ["0000000000000000"]
     assert facts["NoNewPrivs"] == ["1"]
-    assert os.getpriority(os.PRIO_PROCESS, child.pid or 0) > os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.getpriority(os.PRIO_PROCESS, child.pid or 0) == NICENESS
 
 
 def test_one_that_dies_gives_a_reason_and_is_started_anew(child: ScanChild, compiled: Compiled, needle: Path) -> None:
