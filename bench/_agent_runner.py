@@ -25,7 +25,7 @@ from vedette.agent.core.buffer import Buffer
 from vedette.agent.core.intake import Intake
 from vedette.agent.linux import hashing
 from vedette.agent.linux.examine import Content, Question, examine
-from vedette.agent.linux.sources import kernel
+from vedette.agent.linux.sources import ebpf
 from vedette.agent.linux.sources.kernel import KernelSource
 from vedette.probes import loader
 from vedette.runtime.clock import now
@@ -89,7 +89,7 @@ class Probes:
 
     def __init__(self) -> None:
         self._loaded: loader.Probes | None = None
-        kernel.start = self._start  # type: ignore[attr-defined] # where the source finds it
+        ebpf.start = self._start  # type: ignore[attr-defined] # where the source finds it
 
     def _start(self, **options: Any) -> loader.Probes:
         self._loaded = loader.start(**options)
@@ -97,7 +97,9 @@ class Probes:
 
     def switch(self, command: str) -> None:
         """Do what a command says about them."""
-        if self._loaded is not None and command in ("attach", "detach"):
+        if command in ("attach", "detach"):
+            if self._loaded is None:
+                raise RuntimeError("the source observes without probes: nothing can be compared")
             getattr(self._loaded, command)()
 
 

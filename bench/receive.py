@@ -18,6 +18,8 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 from pathlib import Path
 
 from vedette.central.layout import Layout
@@ -62,11 +64,10 @@ def measure(folder: Path, events: int, batch: int, connections: int) -> dict[str
         cleaner = threading.Thread(target=clean, args=(layout.spool, stop))
         cleaner.start()
         before, began = cpu_seconds(server.pid), time.monotonic()
-        threads = [threading.Thread(target=send, args=(layout, port, agent, each, batch, times)) for agent in agents]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(connections) as pool:
+            done = [pool.submit(send, layout, port, agent, each, batch, times) for agent in agents]
+            for one in done:
+                one.result()
         took, spent = time.monotonic() - began, cpu_seconds(server.pid) - before
         rss = resident_mb(server.pid)
         stop.set()
@@ -137,13 +138,17 @@ def send(layout: Layout, port: int, agent: tuple[str, Path], batches: int, size:
             count=size,
             sent=now(),
         )
-        began = time.monotonic()
-        connection.request("POST", "/agent/v1/batch", body=frame(header, payload))
-        response = connection.getresponse()
-        body = response.read()
+        while True:
+            began = time.monotonic()
+            connection.request("POST", "/agent/v1/batch", body=frame(header, payload))
+            response = connection.getresponse()
+            body = response.read()
+            if response.status != HTTPStatus.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(int(response.headers["Retry-After"]))  # the others' turn, until the pace is found
         times.append(time.monotonic() - began)
-        if response.status != 200:
-            raise SystemExit(f"refused: {body.decode()}")
+        if response.status != HTTPStatus.OK:
+            raise RuntimeError(f"refused: {body.decode()}")
     connection.close()
 
 
