@@ -1,7 +1,8 @@
-"""The Debian package in a scratch root: install, run, upgrade, remove, purge. `make packages` builds it first."""
+"""The Debian package in a scratch root: install, run, upgrade, remove, purge. It is built first if it is not there."""
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,14 +15,14 @@ from vedette.schema.entities import Process
 from vedette.schema.events.process import ProcessStop
 from vedette.wire.release import check_archive
 
-DIST = Path(__file__).parents[2] / "dist"
-PACKAGE = max(DIST.glob("vedette-agent_*.deb"), key=lambda path: path.stat().st_mtime, default=None)
+ROOT = Path(__file__).parents[2]
+DIST = ROOT / "dist"
 IDENTITY = Identity(server="https://c:1", agent="a" * 32, tenant="t", group="g", ca="", settings_key="")
 
 pytestmark = [
     pytest.mark.root,
     pytest.mark.slow,
-    pytest.mark.skipif(PACKAGE is None, reason="no package in dist/: `make packages` builds it and runs this test"),
+    pytest.mark.timeout(300),
     pytest.mark.skipif(shutil.which("dpkg") is None, reason="dpkg is not here"),
 ]
 
@@ -42,14 +43,28 @@ def inside(root: Path, *command: str) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.fixture(scope="module")
+def package() -> Path:
+    """Give the package of this source."""
+    sources = [
+        path.stat().st_mtime
+        for folder in ("src", "packaging")
+        for path in (ROOT / folder).rglob("*.*")
+        if path.suffix != ".pyc"
+    ]
+    if not any(path.stat().st_mtime > max(sources) for path in DIST.glob("*.rpm")):  # what is built last
+        subprocess.run([sys.executable, str(ROOT / "packaging/build.py")], check=True)
+    return max(DIST.glob("vedette-agent_*.deb"), key=lambda path: path.stat().st_mtime)
+
+
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(tmp_path: Path, package: Path) -> Path:
     root = tmp_path / "root"
     for folder in ("info", "updates", "triggers"):
         (root / "var/lib/dpkg" / folder).mkdir(parents=True)
     for file in ("status", "available"):
         (root / "var/lib/dpkg" / file).touch()
-    dpkg(root, "--install", str(PACKAGE))
+    dpkg(root, "--install", str(package))
     return root
 
 
@@ -88,6 +103,7 @@ def test_its_launcher_starts_its_agent(root: Path, tmp_path: Path) -> None:
     assert "this host is not enrolled" in told
 
 
+@pytest.mark.usefixtures("package")
 def test_the_release_archive_is_one_that_a_central_node_takes() -> None:
     archive = max(DIST.glob("vedette-agent-*.tar.zst"), key=lambda path: path.stat().st_mtime)
     with archive.open("rb") as file:
@@ -95,7 +111,7 @@ def test_the_release_archive_is_one_that_a_central_node_takes() -> None:
     assert archive.name == f"vedette-agent-{manifest.version}-{manifest.platform}-py{manifest.python}.tar.zst"
 
 
-def test_an_upgrade_keeps_what_waits_a_removal_deletes_it_and_a_purge_all(root: Path) -> None:
+def test_an_upgrade_keeps_what_waits_a_removal_deletes_it_and_a_purge_all(root: Path, package: Path) -> None:
     unit, data = root / "usr/lib/systemd/system/vedette-agent.service", root / "var/lib/vedette-agent"
     assert (
         "ExecStart=/opt/vedette/bin/python -I -S /opt/vedette/bin/launcher.py /var/lib/vedette-agent"
@@ -107,7 +123,7 @@ def test_an_upgrade_keeps_what_waits_a_removal_deletes_it_and_a_purge_all(root: 
     buffer = Buffer(data / "buffer.sqlite", now)
     buffer.append([ProcessStop(time=now(), process=Process(pid=number)) for number in range(50)], Facts())
     buffer.close()
-    dpkg(root, "--install", str(PACKAGE))
+    dpkg(root, "--install", str(package))
     assert waiting(data) == 50
     assert IdentityStore(data).load() == IDENTITY
     dpkg(root, "--remove", "vedette-agent")

@@ -5,11 +5,12 @@ The native kernel runs the same test as part of `tests/agent/linux`.
 
 from __future__ import annotations
 
-import functools
 import re
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
-from tests.vm.guest import Guest
+from tests.vm.guest import Guest, Outcome
 from tests.vm.packages import KERNELS, UnavailableError
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(400)]
@@ -28,25 +29,30 @@ CAPTURE = (
 )
 
 
-@functools.cache
-def _guest(series: str) -> Guest | str:
+MODES = ("lsm", "tracepoint")
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> Iterator[dict[tuple[str, str], Future[Outcome]]]:
+    """Give what the guests will have said, by kernel and mode. Each has one processor: two run at a time."""
+    with ThreadPoolExecutor(2) as pool:
+        guests = {series: pool.submit(Guest, series) for series in sorted(KERNELS)}
+
+        def capture(series: str, mode: str) -> Outcome:
+            return (
+                guests[series].result().run(*CAPTURE, timeout=PATIENCE, environment={"VEDETTE_TEST_KERNEL_MODE": mode})
+            )
+
+        yield {(series, mode): pool.submit(capture, series, mode) for series in guests for mode in MODES}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("series", sorted(KERNELS))
+def test_what_programs_do_is_captured(outcomes: dict[tuple[str, str], Future[Outcome]], series: str, mode: str) -> None:
     try:
-        return Guest(series)
+        outcome = outcomes[series, mode].result()
     except UnavailableError as error:
-        return str(error)
-
-
-@pytest.fixture(params=sorted(KERNELS))
-def guest(request: pytest.FixtureRequest) -> Guest:
-    found = _guest(request.param)
-    if isinstance(found, str):
-        pytest.skip(f"THE KERNEL MATRIX IS NOT PROVEN: no guest with Linux {request.param}: {found}")
-    return found
-
-
-@pytest.mark.parametrize("mode", ["lsm", "tracepoint"])
-def test_what_programs_do_is_captured(guest: Guest, mode: str) -> None:
-    outcome = guest.run(*CAPTURE, timeout=PATIENCE, environment={"VEDETTE_TEST_KERNEL_MODE": mode})
+        pytest.skip(f"THE KERNEL MATRIX IS NOT PROVEN: no guest with Linux {series}: {error}")
     assert outcome.code == 0, outcome.output
     passed = re.search(r"(\d+) passed", outcome.output)
     assert passed is not None, outcome.output
