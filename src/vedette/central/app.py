@@ -38,6 +38,8 @@ def run(data: Path, overrides: Overrides) -> None:
     logs.setup("central")
     logging.getLogger("alembic").setLevel(logging.WARNING)
     layout = Layout(data)
+    if layout.restoring.exists():
+        raise ConfigError(f"a backup was not wholly restored to {data}: remove that directory and restore again")
     layout.create()
     chosen = _choose(load(layout), overrides)
     lock = _lock(layout)

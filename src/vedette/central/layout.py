@@ -35,11 +35,17 @@ class Layout:
 
         self.spool = self.data / "spool"
         self.store = self.data / "store"
+        self.engine = self.store / "engine"
         self.reserve = self.data / "store" / "reserve"
         """Disk space kept back, so that old events can be removed from a full disk."""
         self.dead_letter = self.data / "dead-letter"
         self.releases = self.data / "releases"
         self.state_file = self.data / "state.sqlite"
+
+        self.copying = self.data / "copying"
+        """Hard links to what a backup copies, while it does."""
+        self.restoring = self.data / "restoring"
+        """Is there while a backup is restored to this directory, and after when that did not end."""
 
         self.run = self.data / "run"
         self.lock = self.run / "lock"

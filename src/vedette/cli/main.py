@@ -15,7 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "alerts": ("vedette.cli.alerts:alerts", "What somebody should look at, and what was done about it."),
     "audit": ("vedette.cli.audit:audit", "Read the audit log and check that it is whole."),
     "bench": ("vedette.cli.bench:bench", "Load a Central Node of your own to see what it can take."),
-    "central": ("vedette.cli.central:central", "Run a Central Node."),
+    "central": ("vedette.cli.central:central", "Run a Central Node, back it up, restore it."),
     "demo": ("vedette.cli.demo:demo", "Try it: a Central Node, this host's agent, something to hunt for."),
     "doctor": ("vedette.cli.doctor:doctor", "Check that this command, the server and the hosts are well."),
     "fields": ("vedette.cli.fields:fields", "List the fields that can be asked for, with their other names."),

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from vedette.schema.dictionary import EVENT_ID, FIELDS, Field, Kind
 from vedette.schema.identity import EVENT_ID_SQL
 
+DATABASE = "vedette"
+"""Not `default`: the embedded engine's default database opens any path of the host as a table."""
 TABLE = "event"
 ENGINE = "MergeTree"
 """The embedded engine's; a cluster has ReplicatedMergeTree with a Distributed table before it."""

@@ -48,6 +48,14 @@ class Numbers(NamedTuple):
     last: int
 
 
+class Part(NamedTuple):
+    """A part by the name of its folder, which begins with the id of its partition."""
+
+    table: str
+    partition: str
+    name: str
+
+
 class EventStore:
     """One store; may be used by several threads. Connects at the first use, again after `forget`.
 
@@ -115,6 +123,14 @@ class EventStore:
         for table in (TABLE, HOURS):
             self.command(f"ALTER TABLE {table} DROP PARTITION {partition} SETTINGS max_partition_size_to_drop = 0")
 
+    def active_parts(self) -> list[Part]:
+        """Give the parts that events and hours consist of at this moment."""
+        return [Part(*row) for row in self.query(_ACTIVE, {"tables": [TABLE, HOURS]})]
+
+    def freeze(self, table: str, partition: str, name: str) -> None:
+        """Hard-link the parts of one partition under `shadow/<name>` of the engine's directory, where they stay."""
+        self.command(f"ALTER TABLE {table} FREEZE PARTITION ID {_text(partition)} WITH NAME {_text(name)}")
+
     def forget(self) -> None:
         """Drop the connection: the store was restarted."""
         with self._lock:
@@ -157,6 +173,12 @@ SELECT min(number), max(number) FROM (
             AND {_TIME} AND `event.sequence` BETWEEN {{first:Int64}} AND {{last:Int64}}))
 GROUP BY run ORDER BY 1 LIMIT 10000
 """  # noqa: S608 - the text is a constant
+
+_ACTIVE = """
+SELECT table, partition_id, name FROM system.parts
+WHERE active AND table IN {tables:Array(String)} AND database = currentDatabase()
+ORDER BY table, partition_id, name
+"""
 
 _INSERTING = {
     # Events may be 21 days late, so a segment may touch many days of many tenants.

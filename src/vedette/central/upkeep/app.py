@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from vedette.central.backup.moment import clear
 from vedette.central.exclusive import exclusively
 from vedette.central.layout import Layout
 from vedette.central.settings import load, retention_policy, state_url
@@ -43,6 +44,7 @@ def run(data: Path) -> None:
     )
     check = LedgerCheck(store.do, state, clock=now)
     chores: dict[str, Callable[[], None]] = {
+        "what a backup left": lambda: _alone(layout.upkeep_lock, lambda: clear(layout)),
         "retention": lambda: _alone(layout.upkeep_lock, retention.run),
         "ledger check": check.run,
     }
@@ -69,4 +71,4 @@ def _alone(lock: Path, chore: Callable[[], None]) -> None:
         if mine:
             chore()
         else:
-            log.info("retention waits: events are being copied")
+            log.info("a backup is being made: nothing is removed")

@@ -16,9 +16,7 @@ from urllib.parse import urlencode
 
 from vedette.runtime.errors import StoreError
 from vedette.store import event_table, hour_table
-
-DATABASE = "vedette"
-"""Not `default`: the engine's default database opens any path of the host as a table."""
+from vedette.store.event_table import DATABASE
 
 DEFAULTS: Mapping[str, str] = {
     "max_execution_time": "60",

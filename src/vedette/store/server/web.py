@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any, TypeVar
 
 from vedette.runtime.errors import AccessDenied, StoreError
+from vedette.store.event_table import DATABASE
 from vedette.store.server import allowed
-from vedette.store.server.engine import DATABASE, STREAMED_FORMATS, Engine, EngineError, Lane
+from vedette.store.server.engine import STREAMED_FORMATS, Engine, EngineError, Lane
 from vedette.store.server.guard import READS, Statement, Verb, check
 from vedette.store.server.request import BODY_LIMIT, Request, password, read
 

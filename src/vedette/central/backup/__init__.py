@@ -1,0 +1,1 @@
+"""Copying a Central Node while it runs, and making one of a copy."""
