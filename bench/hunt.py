@@ -42,7 +42,7 @@ class Week:
 
     def __init__(self, data: Path, process: "subprocess.Popen[bytes]", *, hosts: int, events: int) -> None:
         self.process = process
-        self.store = _connected(data / "run", process)
+        self.store = connected(data / "run", process)
         self.until = now()
         self.window = Window(self.until - DAYS * DAY, self.until)
         self.hosts = [Endpoint(number) for number in range(hosts)]
@@ -104,7 +104,7 @@ def week(*, hosts: int, events: int) -> Iterator[Week]:
             process.wait(30)
 
 
-def _connected(run: Path, process: "subprocess.Popen[bytes]") -> EventStore:
+def connected(run: Path, process: "subprocess.Popen[bytes]") -> EventStore:
     """Wait for the store and make its table."""
     while process.poll() is None:
         time.sleep(0.2)

@@ -1,8 +1,13 @@
-"""`make bench`: run every benchmark of this folder, print its JSON lines, and write them to docs/performance.md.
+"""`make bench`: run the benchmarks, print their JSON lines, and write all that was measured to docs/performance.md.
 
-python bench/run.py [NAME ...]     only these, for example `agent_cost ingest`
+python bench/run.py                every benchmark but those that take longer than some minutes
+python bench/run.py [NAME ...]     only these, for example `agent_cost at_scale`
+
+The lines of each one's last run are kept in bench/results/NAME.jsonl, with the machine and the day: the page is made of
+them, so that one benchmark can be repeated alone.
 """
 
+import datetime as dt
 import json
 import os
 import platform
@@ -26,12 +31,18 @@ BENCHMARKS = (
     "agent_scan",
     "agent_budget",
 )
+LONG = ("at_scale",)
+"""Those that take longer: `python bench/run.py at_scale`."""
+RESULTS = HERE / "results"
 HEAD = """# Performance
 
-Written by `make bench`; every line is one benchmark in `bench/`, which says how it measures. CPU time, medians;
+Written by `make bench`; every section is one benchmark in `bench/`, which says how it measures. CPU time, medians;
 a target is what we promise, a peer is what was measured beside it or is documented.
+"""
+SECTION = """
+## {name}
 
-Machine: {machine}
+{day}, {machine}
 
 | What | Measured | Target | Peer | How |
 |---|---|---|---|---|
@@ -66,16 +77,34 @@ def machine() -> str:
     return f"{os.cpu_count()} cores, {memory} GiB, Linux {kernel}, Python {platform.python_version()}"
 
 
+def keep(name: str, lines: list[dict[str, Any]]) -> None:
+    """Keep the lines of a run."""
+    RESULTS.mkdir(exist_ok=True)
+    about = {"day": dt.datetime.now(dt.UTC).date().isoformat(), "machine": machine()}
+    text = "".join(json.dumps(line) + "\n" for line in (about, *lines))
+    (RESULTS / f"{name}.jsonl").write_text(text, encoding="utf-8")
+
+
+def page() -> str:
+    """Give the page of all that is kept."""
+    text = HEAD
+    for name in BENCHMARKS + LONG:
+        path = RESULTS / f"{name}.jsonl"
+        if path.exists():
+            about, *lines = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+            text += SECTION.format(name=name, **about) + "".join(map(row, lines))
+    return text
+
+
 def main() -> None:
-    """Run all or the named ones; the page is written only by a whole run."""
-    named = sys.argv[1:]
-    rows = []
-    for name in named or BENCHMARKS:
+    """Run all or the named ones."""
+    for name in sys.argv[1:] or BENCHMARKS:
+        lines = []
         for result in results(name):
             print(json.dumps(result), flush=True)
-            rows.append(row(result))
-    if not named:
-        PAGE.write_text(HEAD.format(machine=machine()) + "".join(rows), encoding="utf-8")
+            lines.append(result)
+        keep(name, lines)
+        PAGE.write_text(page(), encoding="utf-8")
 
 
 if __name__ == "__main__":
