@@ -75,16 +75,13 @@ def _arrival(host: Any, at: int, size: int, until: int) -> Arrival:
 def _shifted(base: pa.Table, number: int, by: int, until: int) -> pa.Table:
     """Give the same rows at another time: `by` microseconds later, with ids and some digests of their own."""
     table = base
-    moved = pc.min_element_wise(pc.add(table["event.time"].cast(pa.int64()), by), until - 1)
+    moved = pc.min_element_wise(pc.add(table["event.time"].cast(pa.int64()), by), pa.scalar(until - 1, pa.int64()))
     table = _put(table, "event.time", moved.cast(table.schema.field("event.time").type))
     table = _put(table, "event.sequence", pc.add(table["event.sequence"], number * PORTION))
     for name in IDS:
-        table = _put(table, name, _renamed(table[name], lambda value: f"{number:08x}{value[8:]}"))
+        table = _renamed(table, name, f"{number:08x}", lambda _: True)
     for name in DIGESTS:
-        fresh = f"{number:06x}"
-        table = _put(
-            table, name, _renamed(table[name], lambda value, f=fresh: f + value[6:] if value[0] in "0123a" else value)
-        )  # type: ignore[misc]
+        table = _renamed(table, name, f"{number:06x}", lambda value: value[0] in "0123a")
     return table
 
 
@@ -92,15 +89,15 @@ def _put(table: pa.Table, name: str, column: Any) -> pa.Table:
     return table.set_column(table.schema.get_field_index(name), table.schema.field(name), column)
 
 
-def _renamed(column: pa.ChunkedArray, change: Callable[[str], str]) -> pa.ChunkedArray:
-    """Change the distinct values of a dictionary column."""
-    chunks = [
-        pa.DictionaryArray.from_arrays(
-            chunk.indices, pa.array([change(value) for value in chunk.dictionary.to_pylist()], chunk.dictionary.type)
-        )
-        for chunk in column.chunks
-    ]
-    return pa.chunked_array(chunks, column.type)
+def _renamed(table: pa.Table, name: str, start: str, wanted: Callable[[str], bool]) -> pa.Table:
+    """Let the distinct values of a dictionary column that are `wanted` begin with `start`."""
+    column: Any = table[name]
+    chunks: list[Any] = []
+    for chunk in column.chunks:
+        values: list[Any] = chunk.dictionary.to_pylist()
+        changed = [start + value[len(start) :] if wanted(value) else value for value in values]
+        chunks.append(pa.DictionaryArray.from_arrays(chunk.indices, pa.array(changed, chunk.dictionary.type)))
+    return _put(table, name, pa.chunked_array(chunks, column.type))
 
 
 def decoded(table: pa.Table) -> pa.Table:
