@@ -51,8 +51,15 @@ def test_a_windows_header_name_means_one_header_column_in_os_log(name: str) -> N
 
 @pytest.mark.parametrize("name", BODY_NAMES)
 def test_a_windows_body_name_means_its_data_item_in_os_log(name: str) -> None:
-    found = [m for m in resolve(name.replace(" ", "")) if "os_log" in m.types]
+    found = [m for m in resolve(name.replace(" ", "")) if "os_log" in (m.types or m.field.types)]
     assert [m.field.name.startswith("winlog.data.") for m in found if "winlog.data" in m.field.name] == [True]
+
+
+def test_a_body_name_that_no_field_of_ours_has_means_the_item_in_typed_events_too() -> None:
+    (only,) = resolve("NewProcessName")
+    assert only.field.column == "winlog.data"
+    assert {"process_start", "os_log"} <= (only.types or only.field.types)
+    assert [m.field.name for m in resolve("CommandLine") if "process_start" in m.types] == ["process.command_line"]
 
 
 def test_all_99_and_14_windows_names_are_known() -> None:

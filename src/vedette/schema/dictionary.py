@@ -184,8 +184,9 @@ def _collect() -> dict[str, Field]:
             name=name, kind=kind, description=description, maximum=maximum, low_cardinality=low,
             types=everywhere, column=name, server=True,
         )  # fmt: skip
+    types = fields["winlog.data"].types
     for item in windows_data.COLUMNS.split():
-        fields[f"winlog.data.{item}"] = _data_field(item, column=f"winlog.data.{item}")
+        fields[f"winlog.data.{item}"] = _data_field(item, types, column=f"winlog.data.{item}")
     return fields
 
 
@@ -193,10 +194,10 @@ def _with(field: Field, **changes: Any) -> Field:
     return Field(**{name: getattr(field, name) for name in field.__struct_fields__} | changes)
 
 
-def _data_field(item: str, *, column: str = "winlog.data") -> Field:
+def _data_field(item: str, types: frozenset[str], *, column: str = "winlog.data") -> Field:
     return Field(
         name=f"winlog.data.{item}", kind=Kind.TEXT, description=f"Windows event data item {item}",
-        types=frozenset({"os_log"}), maximum=65_536, column=column, key="" if column != "winlog.data" else item,
+        types=types, maximum=65_536, column=column, key="" if column != "winlog.data" else item,
     )  # fmt: skip
 
 
@@ -213,7 +214,7 @@ def _names() -> dict[str, list[Meaning]]:
     names: dict[str, list[Meaning]] = {name.lower(): [Meaning(field)] for name, field in FIELDS.items()}
     names[EVENT_ID.name] = [Meaning(EVENT_ID)]
     for item in windows_data.KNOWN_NAMES.split():
-        field = FIELDS.get(f"winlog.data.{item}") or _data_field(item)
+        field = FIELDS.get(f"winlog.data.{item}") or _data_field(item, FIELDS["winlog.data"].types)
         names.setdefault(field.name.lower(), [Meaning(field)])
     for prefix, columns, kinds in PREFIXES:
         for name, field in FIELDS.items():
@@ -226,10 +227,10 @@ def _names() -> dict[str, list[Meaning]]:
             for name in alias.names.lower().split():
                 _add(names.setdefault(name, []), Meaning(field, frozenset(alias.types)))
     for item in windows_data.KNOWN_NAMES.split():
-        _add(
-            names.setdefault(item.lower(), []),
-            Meaning(names[f"winlog.data.{item}".lower()][0].field, frozenset({"os_log"})),
-        )
+        # A name of a field of ours means that field; only in a log record as such does it mean the record's item.
+        meanings = names.setdefault(item.lower(), [])
+        types = frozenset({"os_log"}) if meanings else frozenset()
+        _add(meanings, Meaning(names[f"winlog.data.{item}".lower()][0].field, types))
     return names
 
 

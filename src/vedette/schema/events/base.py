@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Struct
 
-from vedette.schema.entities import Process, Session, User
+from vedette.schema.entities import Process, Session, User, Winlog
 from vedette.schema.fields import Micros, doc
 
 
@@ -15,3 +15,4 @@ class Event(Struct, frozen=True, kw_only=True, tag_field="type"):
     user: Annotated[User | None, doc("Account for which the event was generated")] = None
     session: Annotated[Session | None, doc("Logon session")] = None
     process: Annotated[Process | None, doc("The process that acts, starts or stops")] = None
+    winlog: Annotated[Winlog | None, doc("The Windows log record that told it, where one did")] = None

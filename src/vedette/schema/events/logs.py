@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from vedette.schema.entities import Auth, Gap, OsLog, Task, Winlog
+from vedette.schema.entities import Auth, Gap, OsLog, Task
 from vedette.schema.events.base import Event
 from vedette.schema.fields import doc
 
@@ -10,7 +10,6 @@ from vedette.schema.fields import doc
 class OsLogEvent(Event, frozen=True, kw_only=True, tag="os_log"):
     """A record of the operating system's log."""
 
-    winlog: Annotated[Winlog | None, doc("Windows record")] = None
     oslog: Annotated[OsLog | None, doc("Unix record")] = None
     auth: Annotated[Auth | None, doc("What it says of an authentication")] = None
 
