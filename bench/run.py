@@ -24,6 +24,7 @@ BENCHMARKS = (
     "receive",
     "ingest",
     "hunt",
+    "normalise_windows",
     "agent_cost",
     "agent_slowdown",
     "agent_storm",

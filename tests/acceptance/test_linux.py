@@ -14,11 +14,11 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.acceptance.linux_rows import ROWS, Found, RowError
 from tests.acceptance.scene import Scene
+from tests.acceptance.watched import Watched
 from tests.conftest import Deployment
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
@@ -109,15 +109,3 @@ def test_row_fails_when_any_of_its_fields_is_blank(row: str, found: Found) -> No
         events = [{key: value for key, value in event.items() if key != name} for event in found.events]
         with pytest.raises((RowError, KeyError)):
             ROWS[row](Found(events, found.scene))
-
-
-class Watched(dict[str, Any]):
-    """An event that notes which fields a check reads."""
-
-    def __init__(self, event: dict[str, Any], read: set[str]) -> None:
-        super().__init__(event)
-        self.read = read
-
-    def get(self, key: str, default: Any = None) -> Any:
-        self.read.add(key)
-        return super().get(key, default)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from tests.acceptance.epp_scene import THREAT, EppScene
 from tests.acceptance.linux_rows import RowError, digits, equal, need
+from tests.acceptance.watched import Watched
 from tests.conftest import Deployment
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
@@ -182,15 +183,3 @@ def test_each_object_is_reported_once(found: Found) -> None:
         if event["event.type"] in ("epp_detect", "epp_result")
     ]
     assert len(seen) == len(set(seen))
-
-
-class Watched(dict[str, Any]):
-    """An event that notes which fields a check reads."""
-
-    def __init__(self, event: dict[str, Any], read: set[str]) -> None:
-        super().__init__(event)
-        self.read = read
-
-    def get(self, key: str, default: Any = None) -> Any:
-        self.read.add(key)
-        return super().get(key, default)

@@ -7,12 +7,12 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.acceptance.linux_log_rows import ROWS, Found
 from tests.acceptance.linux_rows import RowError
 from tests.acceptance.ssh_scene import ACCOUNT, SshScene, auditing, fetch
+from tests.acceptance.watched import Watched
 from tests.conftest import Deployment
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
@@ -94,15 +94,3 @@ def test_the_processes_of_the_session_are_found_by_the_host_it_came_from(
     programs = {event["process.command_line"] for event in deployment.hunt(query)}
     assert "su root -c true" in programs
     assert f"sh -c {scene.truth['inside']}" in programs
-
-
-class Watched(dict[str, Any]):
-    """An event that notes which fields a check reads."""
-
-    def __init__(self, event: dict[str, Any], read: set[str]) -> None:
-        super().__init__(event)
-        self.read = read
-
-    def get(self, key: str, default: Any = None) -> Any:
-        self.read.add(key)
-        return super().get(key, default)

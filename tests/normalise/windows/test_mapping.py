@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
 from tests.normalise.windows.made import DEFENDER, HOST, MICROS, SECURITY, SYSMON, events, facts, record
 
