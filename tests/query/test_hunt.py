@@ -65,6 +65,8 @@ def one(query: str) -> Condition:
         ("socket.remote_ip:10.1.2.3/8", InNetwork("10.0.0.0/8")),
         ("socket.remote_ip cidr 10.0.0.0/8", InNetwork("10.0.0.0/8")),
         ("socket.remote_ip:2001:DB8:0:0::1", Equals("2001:db8::1")),
+        ("socket.remote_ip:::ffff:10.0.0.1", InNetwork("10.0.0.1/32")),
+        ("winlog.data.IpAddress:10.0.0.1", InNetwork("10.0.0.1/32")),
         ("process.file.sha256:ABCDEF", Equals("abcdef")),
         ("event.time:2026-11-18", Between(1_794_960_000_000_000, 1_794_960_000_000_000 + DAY - 1)),
         ("event.time>2026-11-18", Between(1_794_960_000_000_000 + DAY, None)),

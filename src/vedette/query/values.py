@@ -184,10 +184,12 @@ def _equal_text(field: Field, value: Value) -> Test:
     if is_address(field):
         if "/" in value.text and (network := _as_network(value.text)):
             return InNetwork(network)
-        try:
-            return Equals(str(ipaddress.ip_address(value.text.strip())))
-        except ValueError:
-            pass
+        if (address := _as_address(value.text)) is not None:
+            mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+            # Records keep addresses as Windows writes them, IPv4 ones often as ::ffff:10.0.0.1: all forms are meant.
+            if mapped is not None or field.name.startswith("winlog.data."):
+                return InNetwork(str(ipaddress.ip_network(mapped or address)))
+            return Equals(str(address))
     return Equals(glob.fold(value.text))
 
 
@@ -206,6 +208,13 @@ def _regex(value: Value) -> Test:
     except regex.RegexError as error:
         raise ValueProblem(f"in the regular expression, character {error.offset + 1}: {error.problem}") from error
     return Regex(value.text)
+
+
+def _as_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text.strip())
+    except ValueError:
+        return None
 
 
 def _as_network(text: str) -> str | None:
