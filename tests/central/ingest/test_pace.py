@@ -1,16 +1,19 @@
 """Who may send how much, on a clock that is moved: calm agents always, backlogs in turn, as fast as is stored."""
 
+import random
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vedette.central.ingest.line import LONGEST_TURN
 from vedette.central.ingest.pace import (
     BACKLOG_AGE,
     CALM_BURST,
     CALM_RATE,
     DEEP,
     LEAST_DEPTH,
-    LONGEST_TURN,
     DrainMeter,
     Pace,
 )
@@ -97,33 +100,89 @@ def test_a_sign_of_life_is_never_refused() -> None:
     assert Node(2 * DEEP).send(header(0, backlog=True)) >= 0
 
 
-def test_ten_thousand_agents_come_back_and_what_is_new_waits_a_few_seconds() -> None:
-    """Each has 3 batches of 1,000 events and obeys; turns and rates keep the pipeline busy and the spool flat."""
-    node = Node()
-    left = dict.fromkeys(range(10_000), 3)
-    due = dict.fromkeys(left, 0)
-    refused = deepest = idle = 0
-    for second in range(2_000):
-        for agent in [agent for agent in left if due[agent] <= second]:
-            answer = node.send(header(1_000, agent=agent, backlog=True))
-            if answer < 0:
-                refused += 1
-                due[agent] = second - answer
-                continue
-            left[agent] -= 1
-            due[agent] = second + (1_000 // answer if answer else 0)
-            if not left[agent]:
-                del left[agent]
-        assert node.send(header(10, agent=50_000 + second)) == 0
-        deepest = max(deepest, node.waiting)
-        idle += node.waiting < STORED
-        node.pass_second()
-        if not left:
-            break
-    assert not left
-    assert deepest < 3 * STORED, "what is new is stored within 3 s"
-    assert second < 1_000 * 1.5, "10,000 x 3,000 events need 1,000 s"
-    assert refused < 10 * 10_000
+class Return:
+    """Agents that return at once from an outage, each with some batches of 1,000 events; a simulation by seconds."""
+
+    def __init__(self, agents: int, batches: int, *, impatient: int = 0, gone: int = 0) -> None:
+        """`impatient` of them ask every second whatever they are told; `gone` never come again after a refusal."""
+        self.node, self.chance = Node(), random.Random(agents)
+        self.left = dict.fromkeys(range(agents), batches)
+        self.due: dict[int, float] = {agent: self.chance.uniform(0, 10) for agent in self.left}
+        self.impatient, self.gone = set(range(impatient)), set(range(impatient, impatient + gone))
+        self.done: dict[int, int] = {}
+        self.refusals = dict.fromkeys(self.left, 0)
+        self.in_a_row = dict.fromkeys(self.left, 0)
+        self.most_in_a_row = self.deepest = self.second = 0
+
+    def run(self) -> None:
+        """Let time pass until all have sent everything; a calm agent speaks each second and is never refused."""
+        while self.left:
+            assert self.second < 5_000, f"{len(self.left)} have not finished"
+            present = [agent for agent in self.left if self.due[agent] <= self.second]
+            self.chance.shuffle(present)
+            for agent in present:
+                self._send(agent)
+            assert self.node.send(header(10, agent=50_000 + self.second)) == 0
+            self.deepest = max(self.deepest, self.node.waiting)
+            self.node.pass_second()
+            self.second += 1
+
+    def _send(self, agent: int) -> None:
+        answer = self.node.send(header(1_000, agent=agent, backlog=True))
+        if answer < 0:
+            self._refused(agent, -answer)
+            return
+        self.in_a_row[agent] = 0
+        self.left[agent] -= 1
+        self.due[agent] = self.second + (1_000 / answer if answer else 0)
+        if not self.left[agent]:
+            self.done[agent] = self.second
+            del self.left[agent]
+
+    def _refused(self, agent: int, asked: int) -> None:
+        if agent in self.gone:
+            del self.left[agent]
+            return
+        self.refusals[agent] += 1
+        self.in_a_row[agent] += 1
+        if agent in self.impatient:
+            self.due[agent] = self.second + 1
+        else:
+            self.most_in_a_row = max(self.most_in_a_row, self.in_a_row[agent])
+            self.due[agent] = self.second + asked * self.chance.uniform(1, 1.2)  # as agents do
+
+    def spread(self, agents: Iterable[int]) -> tuple[int, int]:
+        """Give when the first tenth of these had finished, and the last."""
+        ended = sorted(self.done[agent] for agent in agents)
+        return ended[len(ended) // 10], ended[-1]
+
+
+def test_ten_thousand_agents_return_at_once_and_none_starves() -> None:
+    back = Return(10_000, 3)
+    back.run()
+    assert back.deepest < 3 * STORED, "what is new is stored within 3 s"
+    assert back.second < 1_000 * 1.25, "10,000 x 3,000 events need 1,000 s"
+    assert back.most_in_a_row <= 10
+    assert sum(back.refusals.values()) < 4 * 30_000
+    early, last = back.spread(back.done)
+    assert last < 2 * early, "all go forward alike"
+
+
+def test_who_asks_every_second_gains_nothing_and_takes_nothing_from_others() -> None:
+    back = Return(3_000, 5, impatient=300)
+    back.run()
+    impatient = back.spread(range(300))
+    patient = back.spread(range(300, 3_000))
+    assert impatient[0] > 0.7 * patient[0]
+    assert back.most_in_a_row <= 10
+
+
+def test_those_who_never_come_again_hold_up_nobody() -> None:
+    back = Return(3_000, 5, gone=600)
+    back.run()
+    assert len(back.done) >= 2_400
+    assert back.second < 1.5 * len(back.done) * 5_000 / STORED
+    assert back.most_in_a_row <= 10
 
 
 @given(st.lists(st.tuples(st.integers(1, 5_000), st.integers(0, 20)), max_size=200))
@@ -143,8 +202,15 @@ def test_the_meter_finds_a_steady_rate_while_there_is_work_and_keeps_it() -> Non
     assert 49_000 < meter.rate < 50_001
     found = meter.rate
     for second in range(60, 120):
-        meter.see(60 * 50_000, second * SECOND, busy=False)
+        meter.see(59 * 50_000, second * SECOND, busy=False)
     assert meter.rate == found
+
+
+def test_a_pipeline_that_is_soon_done_shows_that_it_can_do_more() -> None:
+    meter = DrainMeter()
+    for second in range(60):
+        meter.see(second * 50_000, second * SECOND, busy=False)
+    assert 49_000 < meter.rate < 50_001
 
 
 def test_the_meter_takes_two_looks_at_the_same_time() -> None:

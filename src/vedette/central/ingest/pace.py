@@ -2,10 +2,11 @@
 
 What is new must be found within seconds, also while ten thousand agents return from an outage. The pipeline takes
 segments in order, so no more is let in than it stores in DEPTH_SECONDS. Calm agents (no backlog, few events) always
-get in. The others get a send rate with their receipt and, when the spool is deep enough, 503 with the time at which
-it will be their turn: one after the other, as fast as the spool empties.
+get in. The others get a send rate with their receipt and, when the spool is deep enough, 503 and a place in a line,
+which is called as the spool empties: nobody who waits is passed by, whatever others do (`line`).
 """
 
+from vedette.central.ingest.line import Line
 from vedette.central.ingest.refusal import Refused
 from vedette.runtime.clock import MINUTE, SECOND, Clock
 from vedette.schema.fields import Micros
@@ -32,8 +33,6 @@ BUSY = 20_000
 """Events that wait while the pipeline does what it can: with less, it takes what comes, which is no measure of it."""
 EAGER = 1.25
 """So much more than the pipeline takes is called for, or it would idle whenever somebody does not come."""
-LONGEST_TURN = 600
-"""Seconds of the longest Retry-After."""
 
 
 class DrainMeter:
@@ -48,9 +47,11 @@ class DrainMeter:
     def see(self, drained: int, at: Micros, *, busy: bool) -> float:
         """Take the counter of events drained so far, as of `at`, and whether more are waiting; gives the rate."""
         elapsed = 0.0 if self._at is None else (at - self._at) / SECOND
-        if elapsed > 0 and busy and self._was_busy:
-            weight = min(1.0, elapsed / 10)
-            self.rate += weight * ((drained - self._drained) / elapsed - self.rate)
+        if elapsed > 0:
+            taken = (drained - self._drained) / elapsed
+            # A pipeline that is soon done with all there is shows what it can only by taking more than was thought.
+            if (busy and self._was_busy) or taken > self.rate:
+                self.rate += min(1.0, elapsed / 10) * (taken - self.rate)
         if elapsed > 0 or self._at is None:
             self._drained, self._at, self._was_busy = drained, at, busy
         return self.rate
@@ -65,7 +66,7 @@ class Pace:
         self._waiting = 0
         self._calm: dict[str, tuple[float, Micros]] = {}  # agent -> events that it may send, as of when
         self._bulk: dict[str, Micros] = {}  # agent with a backlog, or fast -> when it last sent
-        self._turn: Micros = 0
+        self._line = Line()
 
     @property
     def waiting(self) -> int:
@@ -89,6 +90,7 @@ class Pace:
         self._waiting = backlog.events
         self._bulk = {agent: seen for agent, seen in self._bulk.items() if at - seen < MINUTE}
         self._calm = {agent: left for agent, left in self._calm.items() if at - left[1] < MINUTE}
+        self._line.call(self.depth - self._waiting, self.depth, at)
 
     def admit(self, header: BatchHeader) -> int:
         """Let a batch in; gives the send rate for its agent (0 = no limit). Raises Refused: not now, but then.
@@ -100,8 +102,12 @@ class Pace:
             self._waiting += header.count
             return 0
         self._bulk[header.agent] = at
-        if header.count and self.is_deep:
-            raise Refused("spool_deep", "others are first", retry_after=self._next_turn(header.count, at))
+        if header.count and not self._has_room(header.agent, at):
+            speed = max(LEAST_DRAIN, EAGER * self._meter.rate)
+            wait = self._line.stand(header.agent, header.count, at, speed=speed)
+            raise Refused("spool_deep", "others are first", retry_after=wait)
+        if header.count:
+            self._line.leave(header.agent)
         self._waiting += header.count
         return self._share()
 
@@ -119,8 +125,8 @@ class Pace:
             return 0
         return max(1, round(EAGER * self._meter.rate / max(1, len(self._bulk))))
 
-    def _next_turn(self, count: int, at: Micros) -> int:
-        """Give the seconds until the spool will have emptied for all who were told before, and for this one."""
-        self._turn = max(self._turn, at + SECOND) + round(SECOND * count / max(LEAST_DRAIN, EAGER * self._meter.rate))
-        self._turn = min(self._turn, at + LONGEST_TURN * SECOND)
-        return max(1, (self._turn - at) // SECOND)
+    def _has_room(self, agent: str, at: Micros) -> bool:
+        """Whether it is this agent's turn, nobody waits, or the pipeline would soon have nothing to do."""
+        if self._line.is_called(agent) or not len(self._line):
+            return not self.is_deep
+        return self._line.is_back(agent, at) and self._waiting <= self.depth // 4
