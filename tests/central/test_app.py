@@ -1,7 +1,10 @@
 """The Central Node as a whole: one at a time, its parts, what it tells the operator."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,6 +48,23 @@ def test_each_pipeline_has_its_share_and_the_store_is_stopped_last() -> None:
     assert parts["pipeline-2"].arguments == ("--share", "2", "--of", "3")
     assert [name for name, part in parts.items() if part.last] == ["store"]
     assert parts["ingest"].after == ()
+
+
+def test_a_node_has_the_parts_of_its_roles_and_without_a_bus_none_of_it() -> None:
+    def names(**settings: Any) -> dict[str, tuple[str, ...]]:
+        return {part.name: part.after for part in app._parts(CentralSettings(**settings))}
+
+    bus = "tls://a.example:4222"
+    assert names(roles=("ingest",), bus_url=bus) == {"ingest": (), "forward": ("ingest",)}
+    assert names(roles=("pipeline",), bus_url=bus) == {"pipeline-0": (), "receive": ()}
+    assert names(roles=("store", "api")) == {"store": (), "api": ("store",)}
+    assert set(names(bus_url=bus)) == {*names(), "forward", "receive"}
+
+
+def test_without_a_bus_its_library_is_not_loaded() -> None:
+    parts = ("vedette.central.app", "vedette.central.ingest.app", "vedette.central.pipeline.app")
+    script = f"import sys, {', '.join(parts)}; sys.exit('nats' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
 def test_an_ipv6_address_keeps_its_brackets() -> None:

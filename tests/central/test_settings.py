@@ -37,6 +37,50 @@ def test_the_file_is_read_and_an_unknown_setting_named(tmp_path: Path) -> None:
         load(layout)
 
 
+BUS = 'bus_url = "tls://a.example:4222"'
+INGEST, PIPELINE = 'roles = ["ingest"]', 'roles = ["pipeline"]\nstore_url = "https://s.example:8443"'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"{INGEST}\nnode = 9000\n{BUS}",
+        f"{PIPELINE}\n{BUS}",
+        'node = 1\nbus_url = "nats://127.0.0.1:4222, nats://[::1]:4223"\nbus_replicas = 1',
+        'roles = ["store", "api", "upkeep"]',
+    ],
+)
+def test_nodes_share_the_work(tmp_path: Path, content: str) -> None:
+    layout = Layout(tmp_path)
+    layout.settings_file.write_text(content)
+    assert load(layout).roles
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("roles = []", "at least one"),
+        ('roles = ["ingst"]', "ingst"),
+        (INGEST, "need a bus_url"),
+        (PIPELINE, "need a bus_url"),
+        (f"{INGEST}\n{BUS}", "node must be 1"),
+        (f"{INGEST}\nnode = 9001\n{BUS}", "node must be 1"),
+        (f'roles = ["pipeline"]\n{BUS}', "store_url"),
+        (f'store_url = "https://s.example:1"\nnode = 1\n{BUS}', "store_url"),
+        ('roles = ["api"]\nstore_url = "http://s.example:1"', "https://HOST:PORT"),
+        (f'{INGEST}\nnode = 1\nbus_url = "nats://a.example:4222"', "tls://HOST:PORT"),
+        (f'{INGEST}\nnode = 1\nbus_url = "tls://a.example"', "tls://HOST:PORT"),
+        (f'{INGEST}\nnode = 1\nbus_url = "tls://u:p@a.example:1"', "tls://HOST:PORT"),
+        (f"{INGEST}\nnode = 1\n{BUS}\nbus_replicas = 2", "bus_replicas"),
+    ],
+)
+def test_what_cannot_work_among_nodes_is_named(tmp_path: Path, content: str, says: str) -> None:
+    layout = Layout(tmp_path)
+    layout.settings_file.write_text(content)
+    with pytest.raises(ConfigError, match=says):
+        load(layout)
+
+
 @pytest.mark.parametrize("content", ["pipelines = 0", 'listen_api = "nowhere"', "pipelines = 65"])
 def test_a_setting_that_cannot_be_is_refused(tmp_path: Path, content: str) -> None:
     layout = Layout(tmp_path)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from tests.conftest import Deployment
 
 from vedette.central.layout import Layout
-from vedette.central.store_link import StoreLink
+from vedette.central.store_link import StoreAddress, StoreLink
 from vedette.fleet.joining import Place
 from vedette.fleet.run import Fleet, Load
 from vedette.runtime.clock import now
@@ -41,4 +41,4 @@ def join(deployment: Deployment, agents: int, *, rate: float, batch: int) -> Fle
 def stored(data: Path, host: str, epoch: str, last: int) -> Stored:
     """Ask the store of the Central Node in `data` what it has of a stream. Raises StoreError."""
     bound = {"host": host, "epoch": epoch, "last": last}
-    return Stored(*StoreLink(Layout(data)).do(lambda store: store.query(STREAM, bound))[0])
+    return Stored(*StoreLink(StoreAddress(Layout(data))).do(lambda store: store.query(STREAM, bound))[0])

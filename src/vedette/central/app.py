@@ -72,7 +72,7 @@ def _parts(chosen: CentralSettings) -> list[Part]:
     ingest_host, ingest_port = chosen.listen_ingest.rsplit(":", 1)
     api_host, api_port = chosen.listen_api.rsplit(":", 1)
     count = chosen.pipelines
-    return [
+    every = [
         Part(name="store", module="vedette.store.server", arguments=("--port", "{port}"), last=True),
         Part(
             name="ingest",
@@ -98,6 +98,19 @@ def _parts(chosen: CentralSettings) -> list[Part]:
             for share in range(count)
         ),
     ]
+    if chosen.bus_url:
+        every += [
+            Part(name="forward", module="vedette.central.bus", arguments=("--part", "forward"), after=("ingest",)),
+            Part(name="receive", module="vedette.central.bus", arguments=("--part", "receive")),
+        ]
+    wanted = [part for part in every if _role_of(part) in chosen.roles]
+    names = {part.name for part in wanted}
+    return [msgspec.structs.replace(part, after=tuple(name for name in part.after if name in names)) for part in wanted]
+
+
+def _role_of(part: Part) -> str:
+    """Give the role in which a node has this part."""
+    return {"forward": "ingest", "receive": "pipeline"}.get(part.name, part.name.partition("-")[0])
 
 
 def _lock(layout: Layout) -> int:

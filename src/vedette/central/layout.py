@@ -34,6 +34,8 @@ class Layout:
         """Certificate and key of this server, in one file so that they always fit each other."""
 
         self.spool = self.data / "spool"
+        self.received = self.data / "received"
+        """Segments that came by the bus, until they are stored."""
         self.store = self.data / "store"
         self.engine = self.store / "engine"
         self.reserve = self.data / "store" / "reserve"
@@ -53,6 +55,9 @@ class Layout:
         """Held by whoever removes events or copies them: the upkeep, a backup."""
         self.ports = self.run / "ports.json"
         self.store_password = self.run / "store-password"
+        """Of this node's own store, new at each start."""
+        self.remote_password = self.keys / "store-password"
+        """Of the store that `store_url` names; put there by the operator."""
 
     @property
     def pinned_keys(self) -> dict[str, Path]:

@@ -1,5 +1,9 @@
 """What an operator may set in `central.toml` or by VEDETTE_CENTRAL_ variables."""
 
+import ipaddress
+from typing import Literal
+from urllib.parse import urlsplit
+
 import msgspec
 
 from vedette.central.layout import Layout
@@ -9,6 +13,11 @@ from vedette.store.retention import Policy, Rule
 
 DEFAULT_INGEST = "127.0.0.1:8441"
 DEFAULT_API = "127.0.0.1:8440"
+NODES = 9_000
+"""The highest number of a node."""
+
+Role = Literal["store", "ingest", "pipeline", "api", "upkeep"]
+ROLES: tuple[Role, ...] = ("store", "ingest", "pipeline", "api", "upkeep")
 
 
 class CentralSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +41,22 @@ class CentralSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Days that events stay, the present one included, unless a tenant has a rule of its own; 0 = no limit."""
     retention_bytes: int = 0
     """Bytes that the events of all tenants may take; 0 = no limit."""
+    roles: tuple[Role, ...] = ROLES
+    """What this node does; fewer than all when several nodes share the work."""
+    store_url: str = ""
+    """The event store of another node or a ClickHouse cluster: http(s)://HOST:PORT; empty = this node's own."""
+    node: int = 0
+    """The number of this node where a bus is used, 1 to 9000: no two nodes may ever have had the same."""
+    bus_url: str = ""
+    """NATS servers between ingest and pipeline nodes, tls://HOST:PORT with commas; empty = no bus."""
+    bus_replicas: int = 3
+    """Servers that each keep what is on the bus."""
+    bus_ca: str = ""
+    """PEM file of the authority that the servers' certificates are from; empty = the system's."""
+    bus_certificate: str = ""
+    """PEM file with certificate and key by which this node shows who it is."""
+    bus_credentials: str = ""
+    """File with `user:password` or a token for the servers."""
 
 
 def load(layout: Layout) -> CentralSettings:
@@ -43,7 +68,62 @@ def load(layout: Layout) -> CentralSettings:
         raise ConfigError(f"{layout.settings_file}: pipelines must be 1 to 64, not {settings.pipelines}")
     if min(settings.retention_days, settings.retention_bytes) < 0:
         raise ConfigError(f"{layout.settings_file}: retention_days and retention_bytes must not be negative")
+    problem = _problem_of_roles(settings) or (_problem_of_bus(settings) if settings.bus_url else "")
+    if problem:
+        raise ConfigError(f"{layout.settings_file}: {problem}")
     return settings
+
+
+def bus_servers(settings: CentralSettings) -> list[str]:
+    """Give the URLs of the bus."""
+    return [one.strip() for one in settings.bus_url.split(",") if one.strip()]
+
+
+def _problem_of_roles(settings: CentralSettings) -> str:
+    """Say what is wrong with what this node does; "" = nothing."""
+    roles = set(settings.roles)
+    if not roles:
+        return "roles must name at least one of " + ", ".join(ROLES)
+    if (roles - {"ingest"} and not settings.store_url and "store" not in roles) or (
+        settings.store_url and "store" in roles
+    ):
+        return "either this node has the role store, or store_url says where the event store is"
+    if settings.store_url and not _is_private(settings.store_url, plain="http", secret="https"):  # noqa: S106 - a scheme
+        return f"store_url must be https://HOST:PORT, or http:// on this host, not {settings.store_url!r}"
+    if not settings.bus_url and ("ingest" in roles) != ("pipeline" in roles):
+        return "ingest and pipeline on different nodes need a bus_url"
+    return ""
+
+
+def _problem_of_bus(settings: CentralSettings) -> str:
+    """Say what is wrong with the bus; "" = nothing."""
+    for server in bus_servers(settings):
+        if not _is_private(server, plain="nats", secret="tls"):  # noqa: S106 - a scheme
+            return f"bus_url must be tls://HOST:PORT, or nats:// on this host, not {server!r}"
+    if "ingest" in settings.roles and not 1 <= settings.node <= NODES:
+        return f"node must be 1 to {NODES} where a bus is used, not {settings.node}"
+    if settings.bus_replicas not in {1, 3, 5}:
+        return f"bus_replicas must be 1, 3 or 5, not {settings.bus_replicas}"
+    return ""
+
+
+def _is_private(url: str, *, plain: str, secret: str) -> bool:
+    """Whether nobody can listen in: encrypted, or it never leaves this host."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    if not host or port is None or parts.username is not None:
+        return False
+    return parts.scheme == secret or (parts.scheme == plain and _is_loopback(host))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def split_address(text: str) -> tuple[str, int]:

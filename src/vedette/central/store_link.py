@@ -12,12 +12,30 @@ AUTHENTICATION_FAILED = 516
 T = TypeVar("T")
 
 
+class StoreAddress:
+    """Where the event store is: this node's own, wherever that listens now, or the one that `url` names."""
+
+    def __init__(self, layout: Layout, url: str = "") -> None:
+        self._url = url
+        self._port: Path = layout.ready("store")
+        self._password: Path = layout.remote_password if url else layout.store_password
+
+    def find(self) -> tuple[str, str]:
+        """Give URL and password. Raises StoreError."""
+        try:
+            url = self._url or f"http://127.0.0.1:{int(self._port.read_bytes())}"
+            return url, self._password.read_text(encoding="ascii").strip()
+        except (OSError, ValueError) as error:
+            if self._url:
+                raise StoreError(f"the password of {self._url} must be in {self._password}: {error}") from error
+            raise StoreError("the event store has not started yet") from error
+
+
 class StoreLink:
     """Does work with the store. After a failure the next work reads the store's port and password again."""
 
-    def __init__(self, layout: Layout) -> None:
-        self._port: Path = layout.ready("store")
-        self._password: Path = layout.store_password
+    def __init__(self, address: StoreAddress) -> None:
+        self._address = address
         self._store: EventStore | None = None
 
     def insert(self, data: bytes, token: str) -> None:
@@ -27,18 +45,10 @@ class StoreLink:
     def do(self, work: Callable[[EventStore], T]) -> T:
         """Give what `work` gives. Raises StoreError."""
         if self._store is None:
-            self._store = self._connect()
+            self._store = EventStore(*self._address.find())
         try:
             return work(self._store)
         except EventStoreError as error:
             if error.code in {0, AUTHENTICATION_FAILED}:
                 self._store = None
             raise
-
-    def _connect(self) -> EventStore:
-        try:
-            port = int(self._port.read_bytes())
-            password = self._password.read_text(encoding="ascii").strip()
-        except (OSError, ValueError) as error:
-            raise StoreError("the event store has not started yet") from error
-        return EventStore(f"http://127.0.0.1:{port}", password)

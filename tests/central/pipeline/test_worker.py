@@ -18,6 +18,7 @@ from vedette.central.pipeline.worker import Folders, Links, Share, Worker
 from vedette.runtime.errors import StoreError
 from vedette.store.events import EventStoreError
 from vedette.store.segment import Record, pack_head
+from vedette.store.state.claims import Claim
 from vedette.store.state.ledger import StreamCount
 from vedette.store.state.tasks import TaskUpdate
 from vedette.wire import merge as merging
@@ -51,6 +52,7 @@ class Node:
         self.fault: Step = no_fault
         self.state_fault: Step = no_fault
         self.stop = threading.Event()
+        self.claim: Callable[[int, list[Record]], Claim] | None = None
 
     def seal(self, number: int, *records: Record) -> Path:
         path = self.folders.spool / f"{number:012d}.seg"
@@ -60,7 +62,13 @@ class Node:
     def run(self, *, until: int, share: Share | None = None) -> None:
         """Work until so many segments are settled."""
         self._until = until
-        links = Links(tenants=self._tenants, insert=self._insert, settle=self._settle, update_tasks=self.updates.extend)
+        links = Links(
+            tenants=self._tenants,
+            insert=self._insert,
+            settle=self._settle,
+            update_tasks=self.updates.extend,
+            claim=self.claim,
+        )
         Worker(self.folders, links, share or Share(0, 1), self.stop).run()
         self.stop.clear()
 
@@ -312,3 +320,35 @@ def test_damage_is_kept_and_not_redriven(node: Node, make_record: Make) -> None:
     node.run(until=1)
     assert not redrive(node, "000000000001", 100)
     assert node.dead()[:2] == ["000000000001.json", "000000000001.seg"]
+
+
+def test_only_what_no_other_segment_has_is_stored(node: Node, make_record: Make) -> None:
+    told = {1: Claim(duplicates=(0,)), 2: Claim(duplicates=(0, 1)), 3: Claim()}
+    node.claim = lambda number, _: told[number]
+    for number in told:
+        node.seal(number, make_record(number * 10 + 1, 2), make_record(number * 10 + 3, 3))
+    node.run(until=3)
+    assert list(node.inserted) == ["1/0", "3/0"]
+    assert [sum(count.stored for count in node.settled[number]) for number in told] == [3, 0, 5]
+    assert node.left() == node.dead() == []
+
+
+def test_what_is_settled_already_only_goes(node: Node, make_record: Make) -> None:
+    node.claim = lambda number, _: Claim(settled=number == 1)
+    for number in (1, 2):
+        node.seal(number, make_record(number * 10 + 1, 2))
+    node.run(until=1)
+    assert list(node.inserted) == ["2/0"]
+    assert node.left() == []
+
+
+def test_a_batch_that_overlaps_anothers_is_kept_aside_and_the_rest_stored(node: Node, make_record: Make) -> None:
+    node.claim = lambda *_: Claim(overlaps=((1, 2),))
+    node.seal(1, make_record(1, 2), make_record(3, 5))
+    node.run(until=1)
+    assert [(count.stored, count.dead_letter) for count in node.settled[1]] == [(0, 2), (2, 0)]
+    assert node.left() == []
+    assert node.dead() == ["000000000001.json", "000000000001.seg"]
+    notes = dead_letter.read_notes(node.folders.dead_letter / "000000000001.seg")
+    assert notes is not None
+    assert "other boundaries" in notes.reason

@@ -9,6 +9,7 @@ from vedette.central.api.event_store import ask_of
 from vedette.central.api.serve import run
 from vedette.central.layout import Layout
 from vedette.central.settings import load
+from vedette.central.store_link import StoreAddress
 from vedette.runtime import logs
 from vedette.runtime.errors import VedetteError
 
@@ -22,7 +23,8 @@ def main() -> int:
     logs.setup("api")
     layout = Layout(options.data)
     try:
-        run(layout, load(layout), options.listen, ask_of(layout))
+        chosen = load(layout)
+        run(layout, chosen, options.listen, ask_of(StoreAddress(layout, chosen.store_url)))
     except (VedetteError, OSError) as error:
         logging.getLogger("vedette.central.api").error("%s", error)  # noqa: TRY400 - a sentence
         return 1

@@ -16,7 +16,7 @@ from vedette.central.backup.moment import Moment, taken
 from vedette.central.exclusive import exclusively
 from vedette.central.layout import Layout
 from vedette.central.settings import load
-from vedette.central.store_link import StoreLink
+from vedette.central.store_link import StoreAddress, StoreLink
 from vedette.runtime.clock import Clock
 from vedette.store.state import State, audit, open_state
 
@@ -47,7 +47,7 @@ def backup(data: Path, target: Path, *, clock: Clock, progress: Progress) -> Mad
         state = open_state(layout.state_url)
         try:
             _note(layout, state, target, clock)
-            with taken(layout, state, None if at_rest else StoreLink(layout).do) as moment:
+            with taken(layout, state, None if at_rest else StoreLink(StoreAddress(layout)).do) as moment:
                 made = clock()
                 described = _copied(layout, target, moment, at_rest=at_rest, made=made, progress=progress)
         finally:
@@ -71,6 +71,8 @@ def _check(layout: Layout, target: Path) -> None:
             "in the same moment as the events: stop the node, then copy the database and the directory with their own "
             "tools"
         )
+    if load(layout).store_url:
+        raise BackupError(f"the events are not in {layout.data}: make the backup on the node that has the event store")
     if target.resolve().is_relative_to(layout.data.resolve()):
         raise BackupError(f"{target} is inside of what is copied: name a folder elsewhere, best on another disk")
 

@@ -217,7 +217,7 @@ class AgentRoutes:
         self._book.hear(header, outcome, address=request.address, at=now)
         if outcome not in {Outcome.STORED, Outcome.DUPLICATE}:
             raise _refused(outcome, header)
-        ranges = [(header.first, header.last)] if header.count else self._last_range(header)
+        ranges = [(header.first, header.last)] if header.count else await self._last_range(header)
         version = self._directory.settings_version(identity)
         receipt = Receipt(
             ranges=ranges,
@@ -230,9 +230,10 @@ class AgentRoutes:
         close = request.crowded and len(frame) > LARGE_BYTES
         return Reply(body=encode_message(receipt), close=close)
 
-    def _last_range(self, header: BatchHeader) -> list[tuple[int, int]]:
+    async def _last_range(self, header: BatchHeader) -> list[tuple[int, int]]:
         """Answer a sign of life: a host that was put back to an older state sees that its numbers are taken."""
-        highest = self._book.highest(StreamKey(header.agent, header.epoch))
+        key = StreamKey(header.agent, header.epoch)
+        highest = self._book.highest(key) or await self._state.highest(key)
         return [] if highest is None else [highest]
 
     async def _settings(self, request: Request) -> Reply:
@@ -288,8 +289,14 @@ class AgentRoutes:
         """Give the caller's identity; the first use of a renewed certificate ends the one before."""
         if request.problem is not None:
             raise request.problem
-        identity = self._directory.identify(request.peer, now=self._clock(), renewing=renewing)
         peer = request.peer
+        try:
+            identity = self._directory.identify(peer, now=self._clock(), renewing=renewing)
+        except IdentityError as error:
+            if not self._state.may_be_news(error):
+                raise
+            await self._state.refresh()
+            identity = self._directory.identify(peer, now=self._clock(), renewing=renewing)
         if peer is not None and peer.serial == identity.next_serial:
             await self._state.promote(identity, peer.ends)
         return identity

@@ -15,11 +15,13 @@ from vedette.central.ingest.bookkeeping import Entries
 from vedette.central.ingest.directory import Directory
 from vedette.central.pki import Authority, IssuedCertificate
 from vedette.runtime.clock import Clock
+from vedette.runtime.errors import IdentityError
 from vedette.schema.fields import Micros
 from vedette.schema.tasks import SignedTask
 from vedette.store.state import State, agents, ledger, refusals, settings, tasks
 from vedette.store.state.agents import AgentIdentity
 from vedette.store.state.settings import SettingsDocument
+from vedette.store.streams import StreamKey
 from vedette.wire import limits
 
 T = TypeVar("T")
@@ -36,7 +38,7 @@ class Changes(NamedTuple):
 class StateLink:
     """What ingest asks the state and tells it. Raises StoreError when the database refuses."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of ingest meet here
         self,
         state: State,
         directory: Directory,
@@ -45,10 +47,12 @@ class StateLink:
         writer: Executor,
         authority: Authority,
         clock: Clock,
+        node: int = 0,
     ) -> None:
+        """`node`: the number of this node when there are several."""
         self._state, self._directory = state, directory
         self._reader, self._writer = reader, writer
-        self._authority, self._clock = authority, clock
+        self._authority, self._clock, self._node = authority, clock, node
         self._identity_version = -1
         self._settings_versions: dict[tuple[str, str], int] = {}
         self._tasks_version = -1
@@ -64,6 +68,10 @@ class StateLink:
         if waiting is not None:
             self._directory.replace_tasks(waiting)
         self._directory.freshen(now)
+
+    def may_be_news(self, error: IdentityError) -> bool:
+        """Whether another ingest node may have done a moment ago what would let this caller in."""
+        return bool(self._node) and error.reason in {"agent_unknown", "certificate_replaced"}
 
     async def enrol(
         self, public: EllipticCurvePublicKey, token_sha256: str, *, hostname: str, os: str
@@ -117,12 +125,19 @@ class StateLink:
 
         def work(db: Connection) -> None:
             now = self._clock()
-            ledger.record_streams(db, entries.streams, now=now)
+            ledger.record_streams(db, entries.streams, now=now, node=self._node)
             agents.seen(db, entries.seen)
             for (reason, agent), times in entries.refused.items():
                 refusals.count(db, reason, agent or None, times, now=now)
 
         await self._write(work)
+
+    async def highest(self, key: StreamKey) -> tuple[int, int] | None:
+        """Give the last range that any node has of a stream of which this one has nothing."""
+        if not self._node:
+            return None
+        ranges = await self._read(lambda db: ledger.ranges_of(db, key.agent, key.epoch))
+        return ranges[-1] if ranges else None
 
     def _changes(self, db: Connection) -> Changes:
         identities = documents = waiting = None

@@ -16,6 +16,7 @@ from vedette.central.pipeline.prepare import Prepared, dead_counts, prepare
 from vedette.runtime.errors import StoreError
 from vedette.store.columns import arrow_table, ipc_stream
 from vedette.store.segment import Record, scan
+from vedette.store.state.claims import Claim
 from vedette.store.state.ledger import StreamCount
 from vedette.store.state.tasks import TaskUpdate
 
@@ -58,6 +59,8 @@ class Links(msgspec.Struct, frozen=True):
     """Count a segment in the ledger, once."""
     update_tasks: Callable[[tuple[TaskUpdate, ...]], None]
     """Take what hosts reported of their tasks; again does no harm."""
+    claim: Callable[[int, list[Record]], Claim] | None = None
+    """Take the records of a segment that no other has; None where one ingest node has seen to that."""
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -141,6 +144,13 @@ class Worker:
         if again:
             records, only = _unstored(path, records)
             damage = ""
+        else:
+            claimed = self._claimed(path, records)
+            if claimed is None:
+                return
+            if claimed.overlaps:
+                yield _overlapping(path, records, claimed)
+            records = _mine(records, claimed)
         cut = list(portions(records))
         for number, portion in enumerate(cut):
             tenants = self._until_done(self._links.tenants)
@@ -160,6 +170,17 @@ class Worker:
             counts = tuple(map(_revived, prepared.counts)) if again else prepared.counts
             notes = notes_of(portion, "", only or {})
             yield _Ready(path, number, last, data, counts, damage, prepared.updates, again, notes)
+
+    def _claimed(self, path: Path, records: list[Record]) -> Claim | None:
+        """Say which records are this segment's; None when told to stop, or when it is stored already."""
+        claim = self._links.claim
+        if claim is None:
+            return Claim()
+        claimed = self._until_done(lambda: claim(int(path.stem), records))
+        if claimed is not None and claimed.settled:
+            path.unlink(missing_ok=True)
+            return None
+        return claimed
 
     def _try_to_prepare(
         self, records: list[Record], tenants: Mapping[str, str], only: Only | None
@@ -285,6 +306,24 @@ def _unstored(path: Path, records: list[Record]) -> tuple[list[Record], Only]:
     notes = dead_letter.read_notes(path)
     only = {key_of(note): note.types for note in notes.records} if notes else {}
     return [record for record in records if key_of(record) in only], only
+
+
+def _mine(records: list[Record], claimed: Claim) -> list[Record]:
+    """Give the records that are to be stored with this segment."""
+    if not claimed.duplicates and not claimed.overlaps:
+        return records
+    others = {*claimed.duplicates, *(place for place, _ in claimed.overlaps)}
+    return [record for place, record in enumerate(records) if place not in others]
+
+
+def _overlapping(path: Path, records: list[Record], claimed: Claim) -> _Ready:
+    """Set the segment aside for its batches that are partly stored already: their agents changed what they had sent."""
+    counts = tuple(
+        StreamCount(agent=one.agent, epoch=one.epoch, dead_letter=new, received=one.received)
+        for one, new in ((records[place], new) for place, new in claimed.overlaps)
+    )
+    poison = f"{len(counts)} batches came before, by another ingest node, with other boundaries; they are not stored"
+    return _Ready(path, 0, last=False, data=b"", counts=counts, poison=poison)
 
 
 def _revived(count: StreamCount) -> StreamCount:

@@ -10,7 +10,7 @@ from vedette.central.backup.moment import clear
 from vedette.central.exclusive import exclusively
 from vedette.central.layout import Layout
 from vedette.central.settings import load, retention_policy, state_url
-from vedette.central.store_link import StoreLink
+from vedette.central.store_link import StoreAddress, StoreLink
 from vedette.central.upkeep.ledger_check import LedgerCheck
 from vedette.central.upkeep.reserve import Reserve
 from vedette.central.upkeep.retention import Retention
@@ -33,7 +33,7 @@ def run(data: Path) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    store = StoreLink(layout)
+    store = StoreLink(StoreAddress(layout, chosen.store_url))
     retention = Retention(
         store.do,
         state,

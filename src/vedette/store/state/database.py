@@ -14,7 +14,7 @@ from sqlalchemy.exc import DataError, OperationalError, SQLAlchemyError
 
 from vedette.runtime.errors import ConfigError, StoreError
 
-REVISION = "0006"
+REVISION = "0007"
 """The revision of the tables that this code reads and writes (the newest in `migrations/versions`)."""
 
 _BUSY_TIMEOUT_SECONDS = 15.0

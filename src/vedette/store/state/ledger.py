@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, Connection, Text, bindparam, text
 
 from vedette.schema.access import Right, Scope
 from vedette.store.retention import day_of
-from vedette.store.state import ledger_days
+from vedette.store.state import ledger_days, nodes
 from vedette.store.state.ledger_days import COUNTERS, DayCount, Sums
 from vedette.store.state.rows import any_of, to_json, to_structs
 from vedette.store.state.scoping import tenants
@@ -122,11 +122,19 @@ ON CONFLICT (agent, epoch) DO UPDATE SET
 )
 
 
-def record_streams(db: Connection, streams: Sequence[StreamReceived], *, now: int) -> None:
-    """Write what ingest has of each stream. Values are absolute: writing them again changes nothing."""
+def record_streams(db: Connection, streams: Sequence[StreamReceived], *, now: int, node: int = 0) -> None:
+    """Write what ingest has of each stream. Values are absolute: writing them again changes nothing.
+
+    `node`: the number of the ingest node that has it, when there are several; 0 = there is one.
+    """
     if not streams:
         return
+    wholes = nodes.put_together(db, node, [_share(stream) for stream in streams]) if node else {}
     before = _sums(db, streams)
+    if node:
+        streams = [
+            _of_all_nodes(stream, wholes[key], old) for stream in streams for key, old in [_known(stream, before)]
+        ]
     changes = {key: (old, _told(stream, old)) for stream in streams for key, old in [_known(stream, before)]}
     ledger_days.add_arrived(db, day_of(now), changes)
     db.execute(
@@ -142,6 +150,36 @@ def record_streams(db: Connection, streams: Sequence[StreamReceived], *, now: in
             for stream in streams
         ],
     )
+
+
+def _share(stream: StreamReceived) -> nodes.Share:
+    return nodes.Share(
+        agent=stream.agent,
+        epoch=stream.epoch,
+        ranges=stream.ranges,
+        duplicates=stream.duplicates,
+        refused=stream.refused,
+    )
+
+
+def _of_all_nodes(stream: StreamReceived, whole: nodes.Whole, before: Sums) -> StreamReceived:
+    """Put what all nodes have in place of one's. What an agent counts only grows: a node may have it from earlier."""
+    return msgspec.structs.replace(
+        stream,
+        ranges=whole.ranges,
+        duplicates=whole.duplicates,
+        refused=whole.refused,
+        sent_last=None if stream.sent_last is None else max(stream.sent_last, before.sent),
+        expired=None if stream.expired is None else max(stream.expired, before.expired),
+        **{
+            name: None if (told := getattr(stream, name)) is None else _highest(told, getattr(before, name))
+            for name in COUNTERS
+        },
+    )
+
+
+def _highest(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
+    return {name: max(one.get(name, 0), other.get(name, 0)) for name in one | other}
 
 
 BEFORE = text("""
@@ -251,6 +289,17 @@ def forget_segments(db: Connection, below: int) -> int:
     Numbers are never used again, so a segment that is gone cannot come back; gives how many were forgotten.
     """
     return db.execute(FORGET, {"below": below}).rowcount
+
+
+FORGET_OLD = text("DELETE FROM segment WHERE number >= 0 AND settled < :before")
+
+
+def forget_old_segments(db: Connection, before: int) -> int:
+    """Forget what was settled before a time, where segments come by a bus; gives how many were forgotten.
+
+    One that comes again even later is stored no second time: all its batches are claimed (`claims`).
+    """
+    return db.execute(FORGET_OLD, {"before": before}).rowcount
 
 
 class Redrive(msgspec.Struct, frozen=True, kw_only=True):
