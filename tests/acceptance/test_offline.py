@@ -114,7 +114,7 @@ def test_after_22_days_offline_what_is_21_days_old_arrives_once_in_order_and_the
     end = now()
     outage = Outage(data, end)
     outage.run(end - 11 * DAY)
-    outage.agent.buffer._db.close()  # as after kill -9
+    outage.agent.buffer._db.connection.close()  # as after kill -9
     outage.begin()
     outage.run(end)
     outage.agent.buffer.expire()

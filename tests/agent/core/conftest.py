@@ -70,7 +70,7 @@ def open_buffer(tmp_path: Path, clock: StandingClock) -> Iterator[Callable[..., 
 
     yield make
     for buffer in opened:
-        buffer._db.close()
+        buffer._db.connection.close()
 
 
 class Answer(NamedTuple):

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from vedette.agent.core import buffer_db
 from vedette.agent.core.buffer import CORRUPT, Batch, Buffer, Facts
 from vedette.runtime.clock import DAY, HOUR, MINUTE
 from vedette.runtime.errors import SpoolFull
@@ -149,7 +150,7 @@ def test_losses_survive_a_restart(open_buffer: Open, events: Make) -> None:
     buffer = open_buffer()
     buffer.losses.add("file_change", 5)
     buffer.append(events(1), FACTS)
-    buffer._db.close()
+    buffer._db.connection.close()
     assert open_buffer().losses.totals() == {"file_change": 5}
 
 
@@ -157,7 +158,7 @@ def test_what_was_throttled_survives_a_restart_and_ends_with_its_stream(open_buf
     buffer = open_buffer()
     buffer.throttled.observe("kernel", {"file_change/budget.cpu": 5})
     buffer.append(events(1), FACTS)
-    buffer._db.close()
+    buffer._db.connection.close()
     again = open_buffer()
     assert again.throttled.totals() == {"file_change/budget.cpu": 5}
     again.begin_epoch()
@@ -169,14 +170,14 @@ def test_a_buffer_of_an_older_agent_is_taken_over(open_buffer: Open, events: Mak
     buffer.append(events(3), FACTS)
     buffer.losses.add("file_change", 2)
     buffer.sign_of_life()
-    buffer._db.execute("ALTER TABLE state DROP COLUMN throttled")
-    buffer._db.execute("UPDATE state SET version = 2")
-    buffer._db.close()
+    buffer._db.connection.execute("ALTER TABLE state DROP COLUMN throttled")
+    buffer._db.connection.execute("UPDATE state SET version = 2")
+    buffer._db.connection.close()
     again = open_buffer()
     assert (again.epoch, again.stats().events, again.losses.totals()) == (buffer.epoch, 3, {"file_change": 2})
     again.throttled.add("file_change/budget.cpu")
     again.append(events(1), FACTS)
-    again._db.close()
+    again._db.connection.close()
     assert open_buffer().throttled.totals() == {"file_change/budget.cpu": 1}
 
 
@@ -184,7 +185,7 @@ def test_a_stop_out_of_order_is_a_gap(open_buffer: Open, events: Make, clock: An
     buffer = open_buffer()
     buffer.append(events(1), FACTS)
     alive = clock()
-    buffer._db.close()
+    buffer._db.connection.close()
     clock.move(HOUR)
     (gap,) = open_buffer().take_gaps()
     assert (gap.reason, gap.start, gap.end) == ("unclean_stop", alive, alive + HOUR)
@@ -194,7 +195,7 @@ def test_signs_of_life_shorten_the_gap(open_buffer: Open, clock: Any) -> None:
     buffer = open_buffer()
     clock.move(HOUR)
     buffer.sign_of_life()
-    buffer._db.close()
+    buffer._db.connection.close()
     (gap,) = open_buffer().take_gaps()
     assert gap.start == clock()
 
@@ -255,7 +256,7 @@ def test_a_rotten_payload_does_not_stop_a_new_epoch(open_buffer: Open, events: M
     buffer = open_buffer()
     for _ in range(3):
         buffer.append(events(10), FACTS)
-    buffer._db.execute("UPDATE batch SET payload = x'00' WHERE first = 11")
+    buffer._db.connection.execute("UPDATE batch SET payload = x'00' WHERE first = 11")
     buffer.begin_epoch()
     assert [(batch.first, batch.last) for batch in waiting(buffer)] == [(1, 10), (11, 20)]
 
@@ -271,8 +272,8 @@ def test_a_damaged_file_is_set_aside_and_a_new_one_begun(
     buffer = open_buffer()
     for _ in range(20):
         buffer.append(events(500), FACTS)
-    buffer._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    buffer._db.close()
+    buffer._db.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    buffer._db.connection.close()
     noise = bytearray(path.read_bytes())
     noise[at : at + 2000] = random.Random(at).randbytes(2000)
     path.write_bytes(noise)
@@ -292,7 +293,7 @@ def test_only_the_last_damaged_file_is_kept(open_buffer: Open, tmp_path: Path, c
     for _ in range(3):
         (tmp_path / "buffer.sqlite").write_bytes(b"no database at all" * 1000)
         clock.move(1)
-        open_buffer()._db.close()
+        open_buffer()._db.connection.close()
     assert len(list(tmp_path.glob("*.damaged-*"))) == 1
 
 
@@ -309,14 +310,14 @@ def test_a_torn_file_is_set_aside(open_buffer: Open, events: Make, tmp_path: Pat
         again = open_buffer()
         again.append(events(1), FACTS)
         assert waiting(again)
-        again._db.close()
+        again._db.connection.close()
 
 
 def test_a_payload_that_rotted_is_counted_and_not_sent(open_buffer: Open, events: Make) -> None:
     buffer = open_buffer()
     for _ in range(3):
         buffer.append(events(10), FACTS)
-    buffer._db.execute("UPDATE batch SET payload = x'00' WHERE first = 1")
+    buffer._db.connection.execute("UPDATE batch SET payload = x'00' WHERE first = 1")
     assert [batch.first for batch in waiting(buffer)] == [11, 21]
     assert buffer.losses.totals() == {CORRUPT: 10}
 
@@ -324,12 +325,12 @@ def test_a_payload_that_rotted_is_counted_and_not_sent(open_buffer: Open, events
 def test_a_full_disk_keeps_nothing_and_uses_no_number(open_buffer: Open, events: Make) -> None:
     buffer = open_buffer()
     buffer.append(events(1), FACTS)
-    pages = buffer._db.execute("PRAGMA page_count").fetchone()[0]
-    buffer._db.execute(f"PRAGMA max_page_count = {pages}")
+    pages = buffer._db.connection.execute("PRAGMA page_count").fetchone()[0]
+    buffer._db.connection.execute(f"PRAGMA max_page_count = {pages}")
     noise: list[Event] = [ProcessStop(time=1, process=Process(command_line=random.Random(1).randbytes(20_000).hex()))]
     with pytest.raises(SpoolFull, match="full"):
         buffer.append(noise, FACTS)
-    buffer._db.execute("PRAGMA max_page_count = 100000")
+    buffer._db.connection.execute("PRAGMA max_page_count = 100000")
     buffer.append(noise, FACTS)
     assert [(batch.first, batch.last) for batch in waiting(buffer)] == [(1, 1), (2, 2)]
 
@@ -345,7 +346,7 @@ def test_damage_while_it_runs_begins_a_new_file(open_buffer: Open, events: Make,
         raise damaged
 
     with monkeypatch.context() as patch:
-        patch.setattr(buffer, "_transaction", broken)
+        patch.setattr(buffer_db, "_transaction", broken)
         with pytest.raises(SpoolFull, match="damaged"):
             buffer.append(events(1), FACTS)
     buffer.append(events(1), FACTS)
@@ -419,7 +420,7 @@ def test_killed_at_any_moment_the_buffer_has_no_gap_and_no_double(tmp_path: Path
         buffer = Buffer(path, clock)
         found = {batch.first: batch.last for batch in waiting(buffer)}
         following = buffer.stats().next
-        buffer._db.close()
+        buffer._db.connection.close()
         # Committed just before the kill, but not said any more:
         unsaid = {first: last for first, last in found.items() if first not in kept}
         gone = {first for first in kept if first not in found} - settled

@@ -141,7 +141,7 @@ def test_what_left_is_told_by_type_and_counts_survive(open_buffer: Open, clock: 
 def test_a_rotten_batch_is_let_go_and_counted(open_buffer: Open, clock: Any) -> None:
     buffer = open_buffer()
     buffer.append(mixed(0), Facts())
-    buffer._db.execute("UPDATE batch SET payload = x'00'")
+    buffer._db.connection.execute("UPDATE batch SET payload = x'00'")
     buffer.quota = 0
     clock.move(22 * DAY)
     buffer.expire()

@@ -71,7 +71,7 @@ def test_on_a_full_disk_what_was_delivered_still_goes_and_nothing_else_is_lost(s
     buffer.quota = buffer.stats().bytes // 2
     gone = buffer.expire()
     buffer.append(make(), Facts())
-    buffer._db.close()  # killed on a disk that is still nearly full
+    buffer._db.connection.close()  # killed on a disk that is still nearly full
 
     buffer = Buffer(small_disk / "buffer.sqlite", clock)
     stats = buffer.stats()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from vedette.agent.core import buffer_db
 from vedette.agent.core.buffer import Buffer, Facts
 from vedette.agent.core.intake import Intake
 from vedette.runtime.errors import SpoolFull
@@ -34,13 +35,13 @@ def grown(path: Path, clock: Any) -> None:
     buffer = Buffer(path, clock, boot=clock.boot)
     for _ in range(10):
         buffer.append(noisy(100), Facts())
-    buffer._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    buffer._db.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     for _ in range(6):
         buffer.append(noisy(60), Facts())
     buffer.settle([(1, 200)])
     for suffix in ("", "-wal"):
         shutil.copy(f"{path}{suffix}", f"{path}.cut{suffix}")
-    buffer._db.close()
+    buffer._db.connection.close()
     for suffix in ("", "-wal"):
         Path(f"{path}.cut{suffix}").replace(f"{path}{suffix}")
 
@@ -154,7 +155,7 @@ def test_a_full_disk_stops_the_buffer_counts_what_is_lost_and_is_over_when_there
 def test_a_disk_that_is_mounted_read_only_is_waited_for(disk: Path, clock: Any, events: Make) -> None:
     buffer = Buffer(disk / "buffer.sqlite", clock, boot=clock.boot)
     buffer.append(events(10), Facts())
-    buffer._db.close()
+    buffer._db.connection.close()
 
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
     with pytest.raises(SpoolFull, match=r"buffer\.sqlite"):
@@ -176,10 +177,10 @@ def test_a_buffer_of_a_version_before_is_taken_over(
     buffer = Buffer(path, clock, boot=clock.boot)
     buffer.append(events(10), Facts())
     for column in newer:
-        buffer._db.execute(f"ALTER TABLE state DROP COLUMN {column}")
-    buffer._db.execute("UPDATE state SET version = ?", (version,))
+        buffer._db.connection.execute(f"ALTER TABLE state DROP COLUMN {column}")
+    buffer._db.connection.execute("UPDATE state SET version = ?", (version,))
     epoch = buffer.epoch
-    buffer._db.close()
+    buffer._db.connection.close()
     again = Buffer(path, clock, boot=clock.boot)
     assert (again.epoch, again.stats().events, again.stats().next) == (epoch, 10, 11)
     again.append(events(1), Facts())
@@ -192,8 +193,6 @@ def test_damage_on_a_full_disk_is_mended_once_there_is_room(
     tmp_path: Path, clock: Any, events: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import sqlite3
-
-    from vedette.agent.core import buffer as module
 
     buffer = Buffer(tmp_path / "buffer.sqlite", clock, boot=clock.boot)
     buffer.append(events(3), Facts())
@@ -208,8 +207,8 @@ def test_damage_on_a_full_disk_is_mended_once_there_is_room(
         raise SpoolFull("no room")
 
     with monkeypatch.context() as patch:
-        patch.setattr(buffer, "_transaction", broken)
-        patch.setattr(module, "open_file", full)
+        patch.setattr(buffer_db, "_transaction", broken)
+        patch.setattr(buffer_db, "open_file", full)
         patch.setattr(buffer.reserve, "take", lambda: False)
         for _ in range(2):
             with pytest.raises(SpoolFull, match="no room"):
