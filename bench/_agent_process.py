@@ -100,21 +100,22 @@ class BareAgent:
             time.sleep(0.05)
 
     def settled(self, patience: float = 120) -> dict[str, Any]:
-        """Counters once all that happened is kept: the queue is empty and no event waits.
+        """Counters once all that happened is kept: the queue is empty, no event waits, and nothing more has come.
 
         On a busy host there is always something new that waits: then all that was asked for has passed after a while.
+        What was taken from the queue last may still be being decoded, so the account must stand still.
         """
         began = time.monotonic()
         deadline = began + patience
-        time.sleep(0.3)
+        account = None
         while time.monotonic() < deadline:
+            time.sleep(0.3)
             answer = self.ask("flush")
-            status = answer["status"]
-            if not status["backlog_bytes"]:
+            status, before, account = answer["status"], account, answer["account"]
+            if not status["backlog_bytes"] and account == before:
                 long_enough = time.monotonic() - began > LONGEST_WAIT
                 if long_enough or not (answer["waiting"] or status["waiting_for_digests"]):
                     return answer
-            time.sleep(0.2)
         raise RuntimeError(f"the agent does not keep up: {answer}")
 
     @staticmethod
