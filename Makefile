@@ -62,6 +62,11 @@ demo: setup ## Central Node, this host's agent and a benign attack-like activity
 	@for package in .build/auditd/deb/*.deb; do dpkg -x $$package .build/auditd; done
 	@test -x .build/auditd/sbin/auditd && test -x .build/auditd/usr/sbin/laurel && touch $@
 
+.build/postgresql/.ready: ## (tests) a PostgreSQL server and what it links: unpacked here, never installed
+	@mkdir -p .build/postgresql/deb && cd .build/postgresql/deb && apt-get -qq download postgresql-15 postgresql-client-15 libpq5 libicu72 libldap-2.5-0 libsasl2-2 libxml2 libgssapi-krb5-2 libkrb5-3 libkrb5support0 libk5crypto3 libkeyutils1 2>&1 | { grep -v unsandboxed || true; }
+	@for package in .build/postgresql/deb/*.deb; do dpkg -x $$package .build/postgresql; done
+	@test -x .build/postgresql/usr/lib/postgresql/15/bin/initdb && touch $@
+
 packages: setup ## the agent as .deb and .rpm in dist/, and the test that installs it in a scratch root
 	@$(BIN)/python packaging/build.py
 	@$(BIN)/python -m pytest -q tests/packaging

@@ -1,17 +1,13 @@
-"""A state database in a temporary file; with VEDETTE_TEST_POSTGRESQL (a URL) every test runs there as well."""
+"""State databases of each kind: a SQLite file, and a database of a PostgreSQL server that the tests start."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from tests.postgresql import PostgreSQL, empty, fetch
 
 from vedette.schema.access import RIGHTS, Role, Scope
 from vedette.store.state import State, migrate, open_state, sqlite_url
-from vedette.store.state.database import connect
-
-POSTGRESQL = os.environ.get("VEDETTE_TEST_POSTGRESQL", "")
 
 
 @pytest.fixture(scope="session")
@@ -30,10 +26,27 @@ def state_path(tmp_path: Path, migrated: bytes) -> Path:
     return path
 
 
-@pytest.fixture(params=["sqlite", *(["postgresql"] if POSTGRESQL else [])])
-def state_url(request: pytest.FixtureRequest, state_path: Path) -> str:
-    """Give the URL of this test's own database, of each kind that is there."""
-    return sqlite_url(state_path) if request.param == "sqlite" else fresh_postgresql(POSTGRESQL)
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give the URL of a migrated PostgreSQL database that is the tests' own."""
+    fetch()
+    server = PostgreSQL(tmp_path_factory.mktemp("state") / "pg", "fsync=off")
+    server.start()
+    try:
+        migrate(server.url())
+        yield server.url()
+    finally:
+        server.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def state_url(request: pytest.FixtureRequest) -> str:
+    """Give the URL of this test's own database, of each kind."""
+    if request.param == "sqlite":
+        return sqlite_url(request.getfixturevalue("state_path"))
+    url: str = request.getfixturevalue("postgresql")
+    empty(url)
+    return url
 
 
 @pytest.fixture
@@ -42,17 +55,6 @@ def state(state_url: str) -> Iterator[State]:
     opened = open_state(state_url)
     yield opened
     opened.close()
-
-
-def fresh_postgresql(url: str) -> str:
-    """Empty the database and make its tables anew."""
-    engine = connect(url)
-    with engine.begin() as db:
-        db.execute(text("DROP SCHEMA public CASCADE"))
-        db.execute(text("CREATE SCHEMA public"))
-    engine.dispose()
-    migrate(url)
-    return url
 
 
 @pytest.fixture

@@ -78,6 +78,14 @@ def test_readers_do_not_wait_for_writers_and_see_what_is_committed(state: State)
         assert db.execute(COUNT).scalar_one() == 1
 
 
+def test_a_read_sees_one_moment(state: State) -> None:
+    with state.read() as db:
+        assert db.execute(COUNT).scalar_one() == 0
+        with state.write() as other:
+            other.execute(INSERT, {"number": 1})
+        assert db.execute(COUNT).scalar_one() == 0
+
+
 def test_a_write_holds_the_turn_from_its_beginning(state_path: Path) -> None:
     state = open_state(sqlite_url(state_path))
     with state.write():

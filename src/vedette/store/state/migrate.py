@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from vedette.runtime.errors import StoreError
@@ -13,17 +12,17 @@ _SCRIPTS = Path(__file__).with_name("migrations")
 
 
 def migrate(url: str) -> None:
-    """Create or upgrade the tables, all in one transaction. Raises StoreError when the database refuses."""
+    """Create or upgrade the tables, all in one transaction. Raises StoreError, or ConfigError as `connect`."""
     from alembic import command
     from alembic.config import Config
 
-    address = make_url(url)
+    engine = connect(url)
+    address = engine.url
     if address.get_backend_name() == "sqlite" and address.database:
         _create_private(Path(address.database))
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
-    engine = connect(url)
     try:
         with engine.connect() as db, db.begin():
             config.attributes["connection"] = db
