@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "fields": ("vedette.cli.fields:fields", "List the fields that can be asked for, with their other names."),
     "hosts": ("vedette.cli.hosts:hosts", "List, move and revoke hosts."),
     "hunt": ("vedette.cli.hunt:hunt", "Find events."),
+    "ioc": ("vedette.cli.ioc:ioc", "See what IOC files can match."),
     "ledger": ("vedette.cli.ledger:ledger", "What was sent, received, stored and lost, host by host."),
     "login": ("vedette.cli.login:login", "Sign in and keep an API token for this command."),
     "settings": ("vedette.cli.settings:settings", "Show and publish the settings of host groups."),

@@ -21,6 +21,8 @@ MAX_VALUES = 10_000
 """Values in all lists of one query."""
 MAX_VALUE = 8_192
 """Characters of one value."""
+MAX_HOST_NAME = 255
+"""Characters of a host name that is looked at label by label."""
 MAX_TEXT = 1_048_576
 """Characters of a query."""
 
@@ -66,7 +68,25 @@ class InNetwork(Struct, frozen=True, tag=True):
     network: str
 
 
-Test = Equals | OneOf | Like | Regex | Between | Exists | InNetwork
+class InNetworks(Struct, frozen=True, tag=True):
+    """An address in one of several CIDR blocks, each as in `InNetwork`: for lists."""
+
+    networks: tuple[str, ...]
+
+
+class InDomains(Struct, frozen=True, tag=True):
+    """A host name of at most 255 characters that is one of these folded names or below one; a last dot is no part."""
+
+    names: tuple[str, ...]
+
+
+class HasUrl(Struct, frozen=True, tag=True):
+    """A text in which one of these URLs stands, as `ioc.names` writes URLs: whole, without fragment."""
+
+    urls: tuple[str, ...]
+
+
+Test = Equals | OneOf | Like | Regex | Between | Exists | InNetwork | InNetworks | InDomains | HasUrl
 
 
 class Condition(Struct, frozen=True, tag=True):

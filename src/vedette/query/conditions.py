@@ -11,13 +11,17 @@ from typing import assert_never
 
 from vedette.query import glob, regex
 from vedette.query.ast import (
+    MAX_HOST_NAME,
     And,
     Anywhere,
     Between,
     Condition,
     Equals,
     Exists,
+    HasUrl,
+    InDomains,
     InNetwork,
+    InNetworks,
     Like,
     Node,
     Not,
@@ -26,10 +30,12 @@ from vedette.query.ast import (
     Regex,
     Test,
 )
+from vedette.query.ioc import names
 from vedette.query.position import check_characters
 from vedette.query.values import is_canonical
 from vedette.schema.dictionary import EVENT_ID, FIELDS, Field, Kind
 
+_List = InNetwork | InNetworks | InDomains | HasUrl
 Value = str | int | list[str] | list[int]
 _EARLIEST, _LATEST = -2_208_988_800_000_000, 10_413_791_999_999_999
 """Microseconds UTC of 1900 and 2299: what DateTime64 holds."""
@@ -41,6 +47,7 @@ class Parameters:
 
     def __init__(self) -> None:
         self.values: dict[str, Value] = {}
+        self._lists: dict[tuple[str, ...], str] = {}
 
     def text(self, value: str) -> str:
         """Bind one text; raises `QueryError` for one that no store can hold."""
@@ -48,8 +55,10 @@ class Parameters:
         return self._bind(value, "String")
 
     def texts(self, values: tuple[str, ...]) -> str:
-        """Bind a list of texts."""
-        return self._bind(list(values), "Array(String)")
+        """Bind a list of texts; the same list of several columns is bound once."""
+        if values not in self._lists:
+            self._lists[values] = self._bind(list(values), "Array(String)")
+        return self._lists[values]
 
     def number(self, value: int) -> str:
         """Bind an integer."""
@@ -180,14 +189,63 @@ def _text(field: Field, operand: str, test: Test, bind: Parameters) -> str:
             number = f"toInt64OrNull({operand})"
             places = [bind.number(bound) if bound is not None else "" for bound in (test.low, test.high)]
             return _between(number, [test.low, test.high], places)
-        case InNetwork():
-            low, high = network_bounds(test.network)
-            address = f"toIPv6OrNull({operand})"
-            return f"({address} >= toIPv6({bind.text(low)}) AND {address} <= toIPv6({bind.text(high)}))"
+        case InNetwork() | InNetworks() | InDomains() | HasUrl():
+            return _listed(operand, present, test, bind)
         case Exists():
             return "1"
         case _:
             assert_never(test)
+
+
+def _listed(operand: str, present: str, test: _List, bind: Parameters) -> str:
+    match test:
+        case InNetwork():
+            low, high = network_bounds(test.network)
+            address = f"toIPv6OrNull({operand})"
+            return f"({address} >= toIPv6({bind.text(low)}) AND {address} <= toIPv6({bind.text(high)}))"
+        case InNetworks():
+            return _in_networks(operand, test.networks, bind)
+        case InDomains():
+            return _in_domains(present, test.names, bind)
+        case HasUrl():
+            return _has_url(present, test.urls, bind)
+
+
+def _in_networks(operand: str, networks: tuple[str, ...], bind: Parameters) -> str:
+    """One look-up for each prefix length that occurs: a list of 10,000 blocks is not 10,000 comparisons."""
+    blocks: dict[int, dict[str, None]] = {}
+    for network in networks:
+        first, length = names.network(network)
+        blocks.setdefault(length, {})[first.hex().upper()] = None
+    address = f"toIPv6OrDefault({operand})"
+    found = [
+        f"hex(tupleElement(IPv6CIDRToRange({address}, {length}), 1)) IN {bind.texts(tuple(firsts))}"
+        for length, firsts in sorted(blocks.items())
+    ]
+    return f"(isNotNull(toIPv6OrNull({operand})) AND ({' OR '.join(found) or '0'}))"
+
+
+def _in_domains(present: str, domains: tuple[str, ...], bind: Parameters) -> str:
+    plain = tuple(name for name in domains if name.isascii())
+    other = tuple(name for name in domains if not name.isascii())
+    parts = [_suffix_in(f"lower({present})", plain, bind)] if plain else []
+    parts += [_suffix_in(_fold_all(present), other, bind)] if other else []
+    return f"({' OR '.join(parts) or '0'})"
+
+
+def _suffix_in(name: str, domains: tuple[str, ...], bind: Parameters) -> str:
+    labels = f"splitByChar('.', replaceRegexpOne({name}, '[.]$', ''))"
+    labels = f"if(lengthUTF8({name}) <= {MAX_HOST_NAME}, {labels}, [])"
+    suffixes = f"arrayMap(i -> arrayStringConcat(arraySlice({labels}, i), '.'), arrayEnumerate({labels}))"
+    return f"arrayExists(s -> s IN {bind.texts(domains)}, {suffixes})"
+
+
+def _has_url(present: str, urls: tuple[str, ...], bind: Parameters) -> str:
+    url = "u"
+    for pattern, replacement in names.URL_STEPS:
+        url = f"replaceRegexpOne({url}, {bind.text(pattern)}, {bind.text(replacement)})"
+    found = f"extractAll(lower({present}), {bind.text(names.URL_IN_TEXT)})"
+    return f"arrayExists(s -> s IN {bind.texts(urls)}, arrayMap(u -> {url}, {found}))"
 
 
 def _equal(field: Field, operand: str, present: str, value: str, bind: Parameters) -> str:

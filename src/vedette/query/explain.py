@@ -10,7 +10,10 @@ from vedette.query.ast import (
     Condition,
     Equals,
     Exists,
+    HasUrl,
+    InDomains,
     InNetwork,
+    InNetworks,
     Like,
     Node,
     Not,
@@ -64,18 +67,34 @@ def _test(condition: Condition) -> str:
             return _range(condition, condition.test)
         case Exists():
             return "is known"
-        case InNetwork(network=network):
-            return f"is in {network}"
+        case InNetwork() | InNetworks() | InDomains() | HasUrl():
+            return _listed(condition.test)
         case _:
             assert_never(condition.test)
+
+
+def _listed(test: InNetwork | InNetworks | InDomains | HasUrl) -> str:
+    match test:
+        case InNetwork(network=network):
+            return f"is in {network}"
+        case InNetworks(networks=networks):
+            return f"is in one of {_some(networks)}"
+        case InDomains(names=names):
+            return f"is, or is below, one of {_some(names)}"
+        case HasUrl(urls=urls):
+            return f"holds a URL of {_some(urls)}"
 
 
 def _equal(test: Equals | OneOf) -> str:
     if isinstance(test, Equals):
         return f"is {_value(test.value)}"
-    shown = ", ".join(_value(value) for value in test.values[:_SHOWN_VALUES])
-    rest = len(test.values) - _SHOWN_VALUES
-    return f"is one of {shown}" + (f" and {rest:,} more" if rest > 0 else "")
+    return f"is one of {_some(test.values)}"
+
+
+def _some(values: tuple[str | int, ...]) -> str:
+    shown = ", ".join(map(_value, values[:_SHOWN_VALUES]))
+    rest = len(values) - _SHOWN_VALUES
+    return shown + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def _value(value: str | int) -> str:

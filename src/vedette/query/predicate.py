@@ -5,7 +5,6 @@ dicts, times are integer microseconds UTC. Regular expressions run on Python's e
 hostile ones: for tests and previews of a few rows; detection has its own engine.
 """
 
-import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, assert_never
@@ -18,7 +17,10 @@ from vedette.query.ast import (
     Condition,
     Equals,
     Exists,
+    HasUrl,
+    InDomains,
     InNetwork,
+    InNetworks,
     Like,
     Node,
     Not,
@@ -27,13 +29,13 @@ from vedette.query.ast import (
     Regex,
     Test,
 )
+from vedette.query.ioc import names
 from vedette.query.values import is_canonical
 from vedette.schema.dictionary import Field, Kind
 
 Row = Mapping[str, Any]
 Predicate = Callable[[Row], bool]
 _DECIMAL = re.compile(r"-?[0-9]{1,18}")
-_V4 = ipaddress.ip_network("::ffff:0:0/96")
 
 
 def compile_predicate(node: Node) -> Predicate:
@@ -101,10 +103,23 @@ def _check(field: Field, test: Test) -> Callable[[Any], bool]:
         case Regex():
             search = regex.parse(test.pattern).compiled().search
             return lambda value: search(value) is not None
-        case InNetwork():
-            return _in_network(test.network)
+        case InNetwork() | InNetworks() | InDomains() | HasUrl():
+            return _listed(test)
         case _:
             assert_never(test)
+
+
+def _listed(test: InNetwork | InNetworks | InDomains | HasUrl) -> Callable[[Any], bool]:
+    match test:
+        case InNetwork():
+            return _in_networks((test.network,))
+        case InNetworks():
+            return _in_networks(test.networks)
+        case InDomains():
+            return _in_domains(frozenset(test.names))
+        case HasUrl():
+            urls = frozenset(test.urls)
+            return lambda value: any(url in urls for url in names.urls_in(value))
 
 
 def _between(test: Between, *, text: bool) -> Callable[[Any], bool]:
@@ -137,19 +152,30 @@ def _like(field: Field, pattern: str) -> Callable[[Any], bool]:
     return lambda value: shape.fullmatch(fold(value)) is not None
 
 
-def _in_network(network: str) -> Callable[[Any], bool]:
-    block = ipaddress.ip_network(network)
-    if isinstance(block, ipaddress.IPv4Network):
-        first = int(_V4.network_address) + int(block.network_address)
-        block = ipaddress.IPv6Network((first, 96 + block.prefixlen))
+def _in_networks(networks: tuple[str, ...]) -> Callable[[Any], bool]:
+    """One look-up for each prefix length that occurs."""
+    blocks: dict[int, set[int]] = {}
+    for network in networks:
+        first, length = names.network(network)
+        blocks.setdefault(128 - length, set()).add(int.from_bytes(first) >> (128 - length))
 
     def check(value: Any) -> bool:
-        try:
-            address = ipaddress.ip_address(value)
-        except ValueError:
+        packed = names.address(value)
+        if packed is None:
             return False
-        if isinstance(address, ipaddress.IPv4Address):
-            address = ipaddress.IPv6Address(int(_V4.network_address) + int(address))
-        return address in block
+        number = int.from_bytes(packed)
+        return any(number >> bits in firsts for bits, firsts in blocks.items())
+
+    return check
+
+
+def _in_domains(domains: frozenset[str]) -> Callable[[Any], bool]:
+    plain = frozenset(name for name in domains if name.isascii())
+    other = domains - plain
+
+    def check(value: Any) -> bool:
+        if any(name in plain for name in names.above(glob.fold_ascii(value))):
+            return True
+        return bool(other) and any(name in other for name in names.above(glob.fold(value)))
 
     return check

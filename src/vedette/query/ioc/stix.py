@@ -1,0 +1,96 @@
+"""STIX 2.1 bundles: each indicator's pattern is a rule, or a single indicator where it is one equality."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from msgspec import Struct
+
+from vedette.query.ioc import stix_pattern
+from vedette.query.ioc.criteria import Criteria, Problem, Term
+from vedette.query.ioc.indicators import Indicator, Kind, indicator
+from vedette.query.values import Operator
+
+_MOST = 100_000
+"""Objects of one file."""
+_KINDS = {
+    "FileItem/Md5sum": Kind.MD5,
+    "FileItem/Sha256sum": Kind.SHA256,
+    "FileItem/PEInfo/ImportHash": Kind.IMPHASH,
+    "FileItem/FileName": Kind.FILE_NAME,
+    "FileItem/FullPath": Kind.FILE_PATH,
+    "DnsEntryItem/Host": Kind.HOST,
+    "PortItem/remoteIP": Kind.ADDRESS,
+    "PipeItem/Name": Kind.PIPE,
+}
+"""Terms whose equality is an indicator; STIX's `=` is exact, so that a domain is not what is below it."""
+_URL = "url:value"
+
+
+class StixRule(Struct, frozen=True):
+    """A pattern that is more than one equality."""
+
+    id: str
+    title: str
+    criteria: Criteria
+
+
+def is_stix(document: Any) -> bool:
+    """Whether a JSON document is a STIX bundle or one indicator."""
+    return isinstance(document, dict) and document.get("type") in {"bundle", "indicator"}
+
+
+def read(document: Any) -> tuple[list[StixRule], list[Indicator], list[Problem]]:
+    """Rules, indicators, and what cannot be used."""
+    rules: list[StixRule] = []
+    found: list[Indicator] = []
+    problems: list[Problem] = []
+    for number, thing in enumerate(_indicators(document)):
+        if number >= _MOST:
+            problems.append(Problem("indicator", f"only the first {_MOST:,} are read"))
+            break
+        criteria = _criteria(thing, problems)
+        if criteria is None:
+            continue
+        single = _single(criteria)
+        if single:
+            found.append(single)
+        else:
+            title = str(thing.get("name") or thing.get("pattern"))[:1_000]
+            rules.append(StixRule(str(thing.get("id", ""))[:200], title, criteria))
+    return rules, found, problems
+
+
+def _indicators(document: Any) -> Iterator[dict[str, Any]]:
+    things = document.get("objects") if document.get("type") == "bundle" else [document]
+    for thing in things if isinstance(things, list) else []:
+        if isinstance(thing, dict) and thing.get("type") == "indicator":
+            yield thing
+
+
+def _criteria(thing: dict[str, Any], problems: list[Problem]) -> Criteria | None:
+    pattern, kind = thing.get("pattern"), thing.get("pattern_type", "stix")
+    where = str(thing.get("id", "indicator"))[:100]
+    if thing.get("revoked") is True:
+        problems.append(Problem("indicator", "its author revoked it"))
+    elif kind != "stix":
+        problems.append(Problem(f"pattern_type {str(kind)[:40]}", "only STIX patterns are read here"))
+    elif not isinstance(pattern, str):
+        problems.append(Problem(where, "it has no pattern"))
+    else:
+        try:
+            return stix_pattern.parse(pattern)
+        except stix_pattern.PatternError as error:
+            problems.append(Problem(where, f"its pattern cannot be read: {error}"))
+    return None
+
+
+def _single(criteria: Criteria) -> Indicator | None:
+    """The indicator that one equality is."""
+    if not isinstance(criteria, Term) or criteria.negated or criteria.like or criteria.operator is not Operator.IS:
+        return None
+    if criteria.name == _URL:
+        return indicator(Kind.URL, criteria.value)
+    kind = _KINDS.get(criteria.name)
+    if kind is Kind.ADDRESS and "/" in criteria.value:
+        kind = Kind.NETWORK
+    return indicator(kind, criteria.value) if kind else None
