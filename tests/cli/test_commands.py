@@ -52,6 +52,25 @@ def test_hunt_shows_what_happened_with_hashes_user_and_parent(vedette: Vedette, 
     assert "curl" in vedette("hunt", "--top", "FileName", *ALWAYS).stdout
 
 
+def test_hunt_asks_what_an_ioc_file_asks_and_says_what_it_cannot(
+    vedette: Vedette, hunting: Any, tmp_path: Path
+) -> None:
+    hunting(
+        row(1, event__type="dns_query", dns__query="a.Evil.example."),
+        row(2, event__type="dns_query", dns__query="notevil.example"),
+        row(3, event__type="file_create", file__md5="a" * 32),
+    )
+    (tmp_path / "list.txt").write_text("evil[.]example\n" + "A" * 32 + "\n" + "0" * 40)
+    result = vedette("hunt", "--ioc", str(tmp_path / "list.txt"), "--json", *ALWAYS)
+    assert [json.loads(line)["event.type"] for line in result.stdout.splitlines()] == ["dns_query", "file_create"]
+    assert "digest of 40 digits" in result.stderr
+    assert "2 events" in vedette("hunt", "--ioc", str(tmp_path / "list.txt"), "--count", *ALWAYS).stdout
+    (tmp_path / "big.txt").write_text("\n".join([f"h{n}.example" for n in range(11_000)] + ["evil.example", "a" * 32]))
+    result = vedette("hunt", "--ioc", str(tmp_path / "big.txt"), "--json", *ALWAYS)
+    assert [json.loads(line)["event.type"] for line in result.stdout.splitlines()] == ["dns_query", "file_create"]
+    assert vedette("hunt", "--ioc", str(tmp_path / "big.txt"), "--count", *ALWAYS).exit_code == 2
+
+
 def test_hunt_takes_more_pages_up_to_its_limit_and_says_that_there_is_more(vedette: Vedette, hunting: Any) -> None:
     hunting(*(row(number) for number in range(1, 3001)))
     result = vedette("hunt", "--json", "--limit", "2500", *ALWAYS)

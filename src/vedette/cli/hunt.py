@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -25,7 +26,10 @@ _STYLES: dict[str, dict[str, Any]] = {"head": {"bold": True}, "event": {}, "deta
 @click.argument("query", default="")
 @click.option("--since", default="24h", show_default=True, help="24h, 7d, today, now-2h or 2026-11-24T10:00:00Z.")
 @click.option("--until", default="", help="The same; by default now.")
-@click.option("--language", type=click.Choice(["hunt", "kata"]), default="hunt", show_default=True)
+@click.option("--language", type=click.Choice(["hunt", "kata", "ioc"]), default="hunt", show_default=True)
+@click.option(
+    "--ioc", "ioc_file", type=click.Path(path_type=Path), metavar="FILE", help="Hunt for what an IOC file asks."
+)
 @click.option("--limit", type=click.IntRange(1), help="How many events, newest first.  [default: 100; --json: 1000]")
 @click.option("--columns", default="", metavar="NAMES", help="These fields only, separated by commas.")
 @click.option("--follow", "-f", is_flag=True, help="Go on showing events as they arrive, oldest first.")
@@ -51,10 +55,15 @@ def hunt(client: Client, query: str, *, as_json: bool, **options: Any) -> None:
       vedette hunt "EventType == 'process' AND FileName == 'curl'" --language kata
       vedette hunt 'event.type:port_listen' --since 30d --export csv --columns host.name,socket.local_port
       vedette hunt 'user.name:root' --follow
+      vedette hunt --ioc report.ioc --since 30d
 
     `vedette fields` lists what can be asked for; docs/hunting.md explains the languages.
     """  # noqa: D301 - click wants the backspace itself
     asked = {name: options[name] for name in ("since", "until", "language")} | {"query": query}
+    if options["ioc_file"]:
+        if query:
+            raise click.UsageError("--ioc FILE takes the place of QUERY")
+        asked = _of_file(asked, options)
     names = [name.strip() for name in options["columns"].split(",") if name.strip()]
     try:
         if options["only_count"]:
@@ -70,10 +79,36 @@ def hunt(client: Client, query: str, *, as_json: bool, **options: Any) -> None:
             _follow(client, asked | {"columns": names}, as_json=as_json, details=options["details"])
         else:
             limit = options["limit"] or (1000 if as_json else 100)
-            found = _search(client, asked | {"columns": names}, limit)
+            found = _search_all(client, asked | {"columns": names}, limit)
             _show(found, names, as_json=as_json, details=options["details"])
     except ApiError as error:
         raise VedetteError(explained(error, query)) from error
+
+
+def _of_file(asked: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """Give what asks for an IOC file; a big one becomes several `queries`. What cannot be matched goes to stderr."""
+    from vedette.cli.ioc import questions_of
+
+    queries = questions_of(options["ioc_file"])
+    if len(queries) > 1 and any(options[name] for name in ("only_count", "explain", "top", "export", "follow")):
+        raise click.UsageError(f"this file is asked in {len(queries)} portions: only its events can be shown")
+    several = {"queries": queries} if len(queries) > 1 else {}
+    return asked | several | {"query": queries[0], "language": "ioc"}
+
+
+def _search_all(client: Client, asked: dict[str, Any], limit: int) -> dict[str, Any]:
+    """Search for each of several queries and join the newest events; any that is partial makes the whole partial."""
+    queries = asked.pop("queries", [asked["query"]])
+    found = [_search(client, asked | {"query": query}, limit) for query in queries]
+    if len(found) == 1:
+        return found[0]
+    events = {event["event.id"]: event for one in found for event in one["events"]}
+    newest = sorted(events.values(), key=lambda event: (event["event.time"], event["event.id"]), reverse=True)
+    partial = [one for one in found if not one["complete"]]
+    cursors = [one["cursor"] for one in found if one["cursor"]]
+    joined = max(partial or found, key=lambda one: one["reached"])
+    cursor = cursors[0] if cursors else "more" if len(newest) > limit else None
+    return joined | {"events": newest[:limit], "cursor": cursor}
 
 
 def explained(error: ApiError, query: str) -> str:

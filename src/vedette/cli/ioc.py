@@ -9,6 +9,7 @@ import click
 from vedette.cli.printing import json_line
 from vedette.runtime.errors import VedetteError
 
+_FEW = 10
 MAX_LIST = 1_073_741_824
 """Bytes of a flat list that are read at once."""
 
@@ -58,6 +59,26 @@ def read_file(path: Path) -> bytes:
     return data
 
 
+def questions_of(path: Path) -> list[str]:
+    """Give the texts that together ask for an IOC file; says on stderr what of it cannot be matched."""
+    from vedette.query.ioc.asking import questions
+    from vedette.query.ioc.file import read
+
+    data = read_file(path)
+    found = read(data, path.name)
+    for one in found.problems[:_FEW]:
+        click.echo(_sentence(one.term, one.reason, one.line, one.count).strip(), err=True)
+    if len(found.problems) > _FEW:
+        click.echo(f"and {len(found.problems) - _FEW} more: vedette ioc check {path}", err=True)
+    return list(questions(found, data))
+
+
+def _sentence(term: str, reason: str, line: int, count: int) -> str:
+    where = f"line {line}: " if line else ""
+    times = f" ({count:,} times)" if count > 1 else ""
+    return f"  not matched: {where}{term}: {reason}{times}"
+
+
 def _facts(path: Path, *, subdomains: bool) -> dict[str, Any]:
     from collections import Counter
 
@@ -91,6 +112,4 @@ def _show(facts: dict[str, Any]) -> None:
     parts = [f"{facts['rules']:,} rules"] if facts["rules"] else []
     click.echo(f"{facts['file']}: {facts['format']}, {', '.join([*parts, kinds] if kinds else parts)}")
     for one in facts["unsupported"]:
-        where = f"line {one['line']}: " if one["line"] else ""
-        times = f" ({one['count']:,} times)" if one["count"] > 1 else ""
-        click.echo(f"  not matched: {where}{one['term']}: {one['reason']}{times}")
+        click.echo(_sentence(**one))

@@ -9,7 +9,7 @@ from starlette.responses import StreamingResponse
 
 from vedette.central.api import export
 from vedette.central.api.bodies import Body
-from vedette.central.api.hunting import events_of, parse, place, searching
+from vedette.central.api.hunting import events_of, left_out, parse, place, searching
 from vedette.central.api.period import window
 from vedette.central.api.problems import ProblemError
 from vedette.central.api.routes import Routes
@@ -217,7 +217,7 @@ def explain_query(work: InWork, body: Asked) -> Explained:
     understood = explain.describe(question.node)
     return Explained(
         understood=understood,
-        hints=advise(question.node),
+        hints=(*left_out(body.query, body.language), *advise(question.node)),
         sql=statement.sql,
         parameters=dict(statement.parameters),
     )

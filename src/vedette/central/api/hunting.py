@@ -10,12 +10,13 @@ from vedette.central.api.shape import Event, Wanted, event_of
 from vedette.central.api.work import Work
 from vedette.query import ast, hunt, kata
 from vedette.query.ast import Node
+from vedette.query.ioc import asking
 from vedette.query.search import Answer, Ask, Rows, Search
 from vedette.query.statement import Limits, Statement, within
 from vedette.query.tree import ENDS, compile_ends
 from vedette.runtime.errors import StoreError
 
-LANGUAGES = {"hunt": hunt.parse, "kata": kata.parse}
+LANGUAGES = {"hunt": hunt.parse, "kata": kata.parse, "ioc": asking.parse}
 _JOIN = Limits(seconds=5.0)
 _LOG = logging.getLogger(__name__)
 
@@ -25,6 +26,11 @@ def parse(text: str, language: str, *, now: int) -> Node:
     if language not in LANGUAGES:
         raise ProblemError("invalid", 422, f"there is no language {language!r}; there are {', '.join(LANGUAGES)}")
     return LANGUAGES[language](text, now=now) if text.strip() else ast.EVERYTHING
+
+
+def left_out(text: str, language: str) -> tuple[str, ...]:
+    """Say which parts of an IOC no event is matched by; other languages refuse what they cannot ask."""
+    return asking.left_out(text) if language == "ioc" else ()
 
 
 @contextmanager

@@ -23,6 +23,8 @@ class Rule(Struct, frozen=True, kw_only=True):
     title: str
     criteria: Criteria
     node: Node | None
+    pattern: str = ""
+    """The STIX pattern it was written as."""
 
 
 class IocFile(Struct, frozen=True, kw_only=True):
@@ -90,7 +92,7 @@ def _json(data: bytes, name: str) -> IocFile | None:
         for rule in rules:
             node, unanswered = compile_criteria(rule.criteria)
             problems += unanswered
-            made.append(Rule(id=rule.id, title=rule.title, criteria=rule.criteria, node=node))
+            made.append(Rule(id=rule.id, title=rule.title, criteria=rule.criteria, node=node, pattern=rule.pattern))
         return IocFile(name=name, format="stix", rules=tuple(made), indicators=tuple(found), problems=counted(problems))
     if misp.is_misp(document):
         found, problems = misp.read(document)

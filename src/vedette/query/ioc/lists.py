@@ -1,4 +1,7 @@
-"""Flat lists: one digest, domain, address, block or URL a line; a comment follows `#`, `;`, a comma or a tab."""
+"""Flat lists: one digest, domain, address, block or URL a line; a comment follows `#`, `;`, a comma or a tab.
+
+A line may say what it is, and is then taken whole: `file_name=evil.exe`, `host=exactly.this.example`.
+"""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -11,6 +14,7 @@ MAX_LINE = 8_192
 _DIGEST = re.compile(r"[0-9A-Fa-f]{32}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64}|[0-9A-Fa-f]{96}|[0-9A-Fa-f]{128}")
 _DIGESTS = {32: Kind.MD5, 64: Kind.SHA256}
 _FIELD = re.compile(r"[;,\t]| #")
+_NAMED = re.compile(rf"({'|'.join(Kind)})=(.+)", re.DOTALL)
 _PORT = re.compile(r"(.+):\d{1,5}")
 
 
@@ -32,6 +36,8 @@ def read_lines(lines: Iterable[str], *, subdomains: bool = True) -> Iterator[Ind
 def _read(text: str, line: int, *, subdomains: bool) -> Indicator | Problem:
     if digest := _digest(_FIELD.split(text, maxsplit=1)[0].strip(), line):
         return digest
+    if named := _NAMED.fullmatch(text):
+        return indicator(Kind(named[1]), named[2], line) or Problem(text[:80], f"this is no {named[1]}", line)
     text = names.refanged(text)
     if names.is_url(text):
         text = text.split()[0].partition(";")[0]

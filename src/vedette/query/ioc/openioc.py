@@ -58,6 +58,11 @@ def parse(data: bytes, file: str) -> Document:
     return Document(root.get("id") or "", title.strip()[:1_000], criteria)
 
 
+def as_text(data: bytes, file: str) -> str:
+    """Give the same document as text without a declaration of its encoding. Raises `IocError`."""
+    return str(etree.tostring(_tree(data, file), encoding="unicode"))
+
+
 def _tree(data: bytes, file: str) -> Any:
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=False,

@@ -32,6 +32,7 @@ class StixRule(Struct, frozen=True):
     id: str
     title: str
     criteria: Criteria
+    pattern: str
 
 
 def is_stix(document: Any) -> bool:
@@ -56,7 +57,7 @@ def read(document: Any) -> tuple[list[StixRule], list[Indicator], list[Problem]]
             found.append(single)
         else:
             title = str(thing.get("name") or thing.get("pattern"))[:1_000]
-            rules.append(StixRule(str(thing.get("id", ""))[:200], title, criteria))
+            rules.append(StixRule(str(thing.get("id", ""))[:200], title, criteria, thing["pattern"]))
     return rules, found, problems
 
 
