@@ -15,7 +15,7 @@ def test_alerts_are_listed_shown_and_moved(vedette: Vedette, api: Api) -> None:
         assert value in listed
     assert json.loads(vedette("alerts", "--json").stdout)["id"] == alert
     done = vedette("alerts", "acknowledge", alert, "--note", "I look")
-    assert done.stdout == "silent_host happened: acknowledged\n"
+    assert done.stdout == "silent_host happened: in_progress\n"
     shown = vedette("alerts", "show", alert).stdout
     for value in ("fact", "value", "I look", "ann", "Vedette"):
         assert value in shown

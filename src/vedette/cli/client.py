@@ -139,6 +139,23 @@ class Client:
         except httpx.HTTPError as error:
             raise UnreachableError(f"the answer was cut off: {_why(error)}") from error
 
+    def alerts_since(self, since: int) -> Iterator[Any]:
+        """Give alerts as they are raised and changed from `since` on, microseconds UTC; ends when the server says so.
+
+        Raises UnreachableError when it is cut off.
+        """
+        headers = {"Accept": "text/event-stream", "Last-Event-ID": str(since)}
+        try:
+            with self._http.stream("GET", "/alerts/stream", headers=headers) as response:
+                if response.status_code >= 400:
+                    response.read()
+                    raise _refusal(response)
+                for line in response.iter_lines():
+                    if line.startswith("data: "):
+                        yield msgspec.json.decode(line.removeprefix("data: "))
+        except httpx.HTTPError as error:
+            raise UnreachableError(f"the alerts were cut off: {_why(error)}") from error
+
     def put(self, path: str, body: Any, **headers: str) -> Any:
         """Replace."""
         return self._call("PUT", path, json=body, headers=headers)

@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "central": ("vedette.cli.central:central", "Run a Central Node, back it up, restore it."),
     "demo": ("vedette.cli.demo:demo", "Try it: a Central Node, this host's agent, something to hunt for."),
     "doctor": ("vedette.cli.doctor:doctor", "Check that this command, the server and the hosts are well."),
+    "exclusions": ("vedette.cli.exclusions:exclusions", "Findings that nobody wants to hear of."),
     "fields": ("vedette.cli.fields:fields", "List the fields that can be asked for, with their other names."),
     "hosts": ("vedette.cli.hosts:hosts", "List, move and revoke hosts."),
     "hunt": ("vedette.cli.hunt:hunt", "Find events."),

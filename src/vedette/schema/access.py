@@ -15,6 +15,7 @@ class Right(StrEnum):
     LEDGER_READ = "ledger.read"
     ALERTS_READ = "alerts.read"
     ALERTS_MANAGE = "alerts.manage"
+    ALERTS_VIP_READ = "alerts.vip.read"
     RULES_READ = "rules.read"
     RULES_MANAGE = "rules.manage"
     TASKS_READ = "tasks.read"

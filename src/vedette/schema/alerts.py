@@ -36,8 +36,21 @@ class AlertStatus(StrEnum):
     """Where people are with it; an alert that is not closed is open."""
 
     NEW = "new"
-    ACKNOWLEDGED = "acknowledged"
+    IN_PROGRESS = "in_progress"
     CLOSED = "closed"
+
+
+class Resolution(StrEnum):
+    """Why an alert was closed."""
+
+    RESOLVED = "resolved"
+    """It was true, and is dealt with."""
+    FALSE_POSITIVE = "false_positive"
+    EXPECTED = "expected"
+    """It was true and allowed: a test, an administrator at work."""
+    DUPLICATE = "duplicate"
+    OVER = "over"
+    """Its reason is gone: Vedette closed it by itself."""
 
 
 class NewAlert(Struct, frozen=True, kw_only=True):
@@ -59,6 +72,39 @@ class NewAlert(Struct, frozen=True, kw_only=True):
     count: int = 1
 
 
+class NewFinding(Struct, frozen=True, kw_only=True):
+    """What was found in one event; findings of the same rule, host and chain become one alert.
+
+    The same rule (of one technology) finds something in one event once, however often it is told.
+    """
+
+    tenant: str
+    technology: Technology
+    rule: str
+    title: str
+    severity: Severity
+    host: str
+    chain: str = ""
+    event: str
+    """Id of the event."""
+    time: Micros
+    because: Reason = {}
+    users: tuple[str, ...] = ()
+    tactics: tuple[str, ...] = ()
+    techniques: tuple[str, ...] = ()
+    """Ids of MITRE ATT&CK: T1059.004."""
+    advice: str = ""
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """A finding as it is kept with its alert."""
+
+    event: str
+    host: str
+    time: Micros
+    because: Reason
+
+
 class Alert(Struct, frozen=True, kw_only=True):
     """An alert as it stands. `first`, `last`: when it happened; `raised`, `changed`: when it was told here."""
 
@@ -78,6 +124,18 @@ class Alert(Struct, frozen=True, kw_only=True):
     count: int
     raised: Micros
     changed: Micros
+    assignee: str = ""
+    """Name of the account that looks at it."""
+    resolution: str = ""
+    """Why it was closed: a word of `Resolution`; empty while it is open."""
+    vip: bool = False
+    """Only for those with the right `alerts.vip.read`."""
+    tactics: list[str] = []
+    techniques: list[str] = []
+    users: list[str] = []
+    """Accounts of the events, the first few."""
+    advice: str = ""
+    """What to do about it."""
 
 
 class AlertStep(Struct, frozen=True, kw_only=True):

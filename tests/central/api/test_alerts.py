@@ -37,7 +37,7 @@ def test_alerts_come_in_pages_and_by_filter(api: Api) -> None:
 def test_an_alert_is_acknowledged_closed_and_reopened_with_an_entry_each(api: Api) -> None:
     alert = put(api)
     client = api.caller(Role.OFFICER)
-    assert client.post(f"/alerts/{alert}/acknowledge", json={"note": "mine"}).json()["status"] == "acknowledged"
+    assert client.post(f"/alerts/{alert}/acknowledge", json={"note": "mine"}).json()["status"] == "in_progress"
     assert client.post(f"/alerts/{alert}/acknowledge", json={}).status_code == 409
     assert client.post(f"/alerts/{alert}/close", json={"note": "done"}).json()["status"] == "closed"
     assert client.post(f"/alerts/{alert}/reopen", json={}).json()["status"] == "new"
@@ -45,7 +45,7 @@ def test_an_alert_is_acknowledged_closed_and_reopened_with_an_entry_each(api: Ap
     told = client.get(f"/alerts/{alert}").json()
     assert told["alert"]["why"] == {"fact": "value"}
     assert [(step["status"], step["actor"], step["note"]) for step in told["steps"]] == [
-        ("new", "", ""), ("acknowledged", "officer-default", "mine"), ("closed", "officer-default", "done"),
+        ("new", "", ""), ("in_progress", "officer-default", "mine"), ("closed", "officer-default", "done"),
         ("new", "officer-default", ""),
     ]  # fmt: skip
     done = [(entry.action, entry.target) for entry in api.audited() if entry.outcome == "done"]

@@ -1,6 +1,6 @@
 """Records of the spool with real batches in them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -8,6 +8,7 @@ import pytest
 import zstandard
 
 from vedette.schema.entities import Process
+from vedette.schema.events.base import Event
 from vedette.schema.events.process import ProcessStart
 from vedette.store.segment import Record
 from vedette.wire.batch import BatchHeader, Builder, frame
@@ -17,13 +18,20 @@ Make = Callable[..., Record]
 
 
 def record(
-    first: int = 1, count: int = 2, *, agent: str = AGENT, payload: bytes | None = None, **fields: Any
+    first: int = 1,
+    count: int = 2,
+    *,
+    agent: str = AGENT,
+    payload: bytes | None = None,
+    events: Sequence[Event] = (),
+    **fields: Any,
 ) -> Record:
-    """A record of `count` process starts; `payload` replaces the batch's body, `fields` its header's."""
+    """A record of `count` process starts, or of `events`; `payload`: another body, `fields`: another header."""
+    count = len(events) or count
     last = first + count - 1
-    events = [ProcessStart(time=RECEIVED, process=Process(pid=number)) for number in range(first, last + 1)]
+    starts = [ProcessStart(time=RECEIVED, process=Process(pid=number)) for number in range(first, last + 1)]
     header = BatchHeader(agent=agent, epoch=EPOCH, first=first, last=last, count=count, sent=RECEIVED)
-    body = Builder(list(events)).encode(first) if payload is None else payload
+    body = Builder(list(events or starts)).encode(first) if payload is None else payload
     return Record(
         agent=agent, epoch=EPOCH, first=first, last=last, count=count, received=RECEIVED,
         body=frame(msgspec.structs.replace(header, **fields), body),

@@ -1,4 +1,4 @@
-"""kill -9 of pipeline and store while they work: every event is stored once and counted once."""
+"""kill -9 of pipeline and store while they work: every event is stored, counted and detected once."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import text
 
 from vedette.runtime.clock import now
 from vedette.schema.access import RIGHTS, Role, Scope
+from vedette.schema.entities import Detect
+from vedette.schema.events.protection import EppDetect
 from vedette.store.events import EventStore
 from vedette.store.segment import Record, pack_head
-from vedette.store.state import agents, ledger, tokens
+from vedette.store.state import agents, alerts, ledger, tokens
 
 if TYPE_CHECKING:
     from tests.central.conftest import Node
 
-SEGMENTS, EVENTS = 24, 4000
+SEGMENTS, EVENTS, DETECTED = 24, 4000, 5
 
 
 class Processes:
@@ -82,7 +85,7 @@ def seal(folder: Path, number: int, *records: Record) -> None:
 
 
 @pytest.mark.slow
-def test_every_event_is_stored_and_counted_once(
+def test_every_event_is_stored_counted_and_detected_once(
     processes: Processes, prepared_node: Node, make_record: Callable[..., Record]
 ) -> None:
     node, chance = prepared_node, random.Random(5)
@@ -91,7 +94,9 @@ def test_every_event_is_stored_and_counted_once(
     processes.start("pipeline-0")
     for number in range(SEGMENTS):
         halves = [make_record(number * EVENTS + at, EVENTS // 2, agent=agent) for at in (1, EVENTS // 2 + 1)]
-        seal(node.layout.spool, number, *halves, make_record(number + 1, 1, agent="f" * 32))
+        threats = [EppDetect(time=now(), detect=Detect(engine="yara", category=f"T{n % 2}")) for n in range(DETECTED)]
+        detected = make_record(SEGMENTS * EVENTS + number * DETECTED + 1, agent=agent, events=threats)
+        seal(node.layout.spool, number, *halves, detected, make_record(number + 1, 1, agent="f" * 32))
         time.sleep(chance.uniform(0, 0.3))
         if number % 4 == 2:
             processes.kill(chance.choice(["store", "pipeline-0"]))
@@ -99,13 +104,17 @@ def test_every_event_is_stored_and_counted_once(
     while any(node.layout.spool.glob("*.seg")):
         assert time.monotonic() < deadline, sorted(node.layout.spool.iterdir())
         time.sleep(0.1)
-    whole = SEGMENTS * EVENTS
+    whole = SEGMENTS * (EVENTS + DETECTED)
     found = processes.store().query("SELECT count(), uniqExact(`event.sequence`), max(`event.sequence`) FROM event")
     assert found == [(whole, whole, whole)]
     assert processes.store().query("SELECT sum(events) FROM event_hour") == [(whole,)]
     with node.state.read() as db:
         scope = Scope(tenants=frozenset({"default"}), rights=RIGHTS[Role.ADMINISTRATOR])
         (stream,) = ledger.streams(db, scope, [agent])
+        raised = {alert.rule: alert.count for alert in alerts.page(db, scope)}
+        kept = db.execute(text("SELECT count(*), count(DISTINCT event) FROM finding")).one()
+    assert raised == {"yara:T0": 3 * SEGMENTS, "yara:T1": 2 * SEGMENTS}
+    assert tuple(kept) == (DETECTED * SEGMENTS, DETECTED * SEGMENTS)
     assert (stream.stored, stream.dead_letter) == (whole, 0)
     assert len(list(node.layout.dead_letter.glob("*-000.seg"))) == SEGMENTS
     processes.stop()

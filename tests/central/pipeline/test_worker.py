@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from vedette.central.detection.detector import Detected
 from vedette.central.pipeline import dead_letter
 from vedette.central.pipeline import prepare as preparing
 from vedette.central.pipeline import worker as module
@@ -65,6 +66,7 @@ class Node:
         links = Links(
             tenants=self._tenants,
             insert=self._insert,
+            detect=lambda _: Detected(),
             settle=self._settle,
             update_tasks=self.updates.extend,
             claim=self.claim,
@@ -79,7 +81,7 @@ class Node:
         self.fault(int(token.partition("/")[0]))
         self.inserted[token] = data
 
-    def _settle(self, number: int, counts: tuple[StreamCount, ...]) -> None:
+    def _settle(self, number: int, counts: tuple[StreamCount, ...], _: Detected) -> None:
         self.state_fault(number)
         self.settled.setdefault(number, counts)
         if len(self.settled) >= self._until:

@@ -9,10 +9,10 @@ from vedette.runtime.errors import AccessDenied, ConfigError, NotFoundError
 from vedette.schema.access import RIGHTS, Role, Scope
 from vedette.schema.alerts import Alert, AlertStatus, NewAlert, Severity, Technology
 from vedette.store.state import State, alerts
-from vedette.store.state.alerts import Move
+from vedette.store.state.alerts import Filter, Move
 
 ACKNOWLEDGE, CLOSE, REOPEN = (
-    Move(to, "ann", "why") for to in (AlertStatus.ACKNOWLEDGED, AlertStatus.CLOSED, AlertStatus.NEW)
+    Move(to, "ann", "why") for to in (AlertStatus.IN_PROGRESS, AlertStatus.CLOSED, AlertStatus.NEW)
 )
 
 
@@ -72,7 +72,7 @@ def test_each_step_is_kept_and_only_what_makes_sense_is_done(state: State, every
     alert = put(state, found())
     with state.write() as db:
         alerts.move(db, alert, everything, ACKNOWLEDGE, now=1)
-        with pytest.raises(ConfigError, match="acknowledged"):
+        with pytest.raises(ConfigError, match="in_progress"):
             alerts.move(db, alert, everything, ACKNOWLEDGE, now=2)
         alerts.move(db, alert, everything, CLOSE, now=3)
         alerts.move(db, alert, everything, REOPEN, now=4)
@@ -80,7 +80,7 @@ def test_each_step_is_kept_and_only_what_makes_sense_is_done(state: State, every
         alerts.close_by_itself(db, alert, "again", now=6)
         steps = alerts.steps(db, alert, everything)
     assert [(step.number, step.status.value, step.actor, step.note) for step in steps] == [
-        (1, "new", "", ""), (2, "acknowledged", "ann", "why"), (3, "closed", "ann", "why"), (4, "new", "ann", "why"),
+        (1, "new", "", ""), (2, "in_progress", "ann", "why"), (3, "closed", "ann", "why"), (4, "new", "ann", "why"),
         (5, "closed", "", "the reason is gone"),
     ]  # fmt: skip
 
@@ -110,9 +110,13 @@ def test_a_list_has_pages_and_filters(state: State, everything: Scope) -> None:
             before = (part[-1].raised, part[-1].id)
         assert sorted(alert.id for alert in seen) == sorted(made)
         assert [alert.raised for alert in seen] == sorted((alert.raised for alert in seen), reverse=True)
-        assert {alert.host for alert in alerts.page(db, everything, host="h1")} == {"h1"}
-        assert [alert.id for alert in alerts.page(db, everything, statuses=(AlertStatus.CLOSED,))] == [made[4]]
-        assert len(alerts.page(db, everything, statuses=alerts.OPEN)) == 9
-        assert alerts.page(db, everything, technology="ids") == alerts.page(db, everything, severity="low") == []
+        assert {alert.host for alert in alerts.page(db, everything, Filter(host="h1"))} == {"h1"}
+        assert [alert.id for alert in alerts.page(db, everything, Filter(statuses=(AlertStatus.CLOSED,)))] == [made[4]]
+        assert len(alerts.page(db, everything, Filter(statuses=alerts.OPEN))) == 9
+        assert (
+            alerts.page(db, everything, Filter(technology="ids"))
+            == alerts.page(db, everything, Filter(severity="low"))
+            == []
+        )
         assert len(alerts.open_of_rule(db, "r")) == 9
         assert alerts.latest_of_rule(db, "r")["default"].raised == 4

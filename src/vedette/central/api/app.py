@@ -3,12 +3,15 @@
 from fastapi import FastAPI
 
 from vedette.central.api import (
+    alert_deeds,
+    alert_stream,
     alerts,
     api_tokens,
     audit_log,
     dead_letters,
     dictionary,
     events,
+    exclusions,
     health,
     host_settings,
     hosts,
@@ -38,7 +41,10 @@ SUBJECTS: tuple[Routes, ...] = (
     dictionary.routes,
     hosts.routes,
     host_settings.routes,
+    alert_stream.routes,
+    alert_deeds.routes,
     alerts.routes,
+    exclusions.routes,
     ledger.routes,
     releases.routes,
     rollouts.routes,

@@ -32,6 +32,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Logins at once from one address, then one each 6 seconds."""
     export_rows: int = 1_000_000
     """Rows of one export."""
+    streams: int = 64
+    """Callers that are told of alerts as they come."""
 
 
 class Keys(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,3 +92,4 @@ class Parts:
         self.hashing = BoundedSemaphore(self.limits.hashes)
         self.uploading = BoundedSemaphore(1)
         self.searching = BoundedSemaphore(self.limits.searches)
+        self.streaming = BoundedSemaphore(self.limits.streams)

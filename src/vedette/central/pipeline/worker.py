@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
+from vedette.central.detection.detector import Detected
 from vedette.central.pipeline import dead_letter
 from vedette.central.pipeline.dead_letter import Note, Only, key_of, notes_of
 from vedette.central.pipeline.portions import portions
@@ -19,6 +20,7 @@ from vedette.store.segment import Record, scan
 from vedette.store.state.claims import Claim
 from vedette.store.state.ledger import StreamCount
 from vedette.store.state.tasks import TaskUpdate
+from vedette.wire.merge import Batch
 
 POLL_SECONDS = 0.05
 """Between looks at the spool while there is nothing to do."""
@@ -55,8 +57,10 @@ class Links(msgspec.Struct, frozen=True):
     """Agent id -> tenant, of all agents."""
     insert: Callable[[bytes, str], None]
     """Store an Arrow stream under a token: the segment's number (below 0: a redrive) and the portion's."""
-    settle: Callable[[int, tuple[StreamCount, ...]], None]
-    """Count a segment in the ledger, once."""
+    detect: Callable[[Batch], Detected]
+    """Look at events before they are stored; raises nothing."""
+    settle: Callable[[int, tuple[StreamCount, ...], Detected], None]
+    """Count a segment in the ledger and keep what was detected in it, both once."""
     update_tasks: Callable[[tuple[TaskUpdate, ...]], None]
     """Take what hosts reported of their tasks; again does no harm."""
     claim: Callable[[int, list[Record]], Claim] | None = None
@@ -88,6 +92,7 @@ class _Ready(msgspec.Struct, frozen=True):
     again: bool = False
     notes: tuple[Note, ...] = ()
     """What is not stored, should the store refuse it."""
+    detected: Detected = Detected()
 
     @property
     def segment(self) -> int:
@@ -107,6 +112,7 @@ class Worker:
         self._taken: set[Path] = set()
         self._counts: tuple[StreamCount, ...] = ()  # of the portions stored so far of the segment in work
         self._poison = ""
+        self._detected = Detected()
         self._unstored: tuple[Note, ...] = ()
         self._storing = threading.Thread(target=self._store_all, name="storing")
         self._failure: BaseException | None = None
@@ -164,12 +170,12 @@ class Worker:
                 continue
             if made is None:
                 return
-            prepared, data = made
+            prepared, data, detected = made
             if prepared.letters and not self._until_done(self._keeping(path, number, prepared)):
                 return
             counts = tuple(map(_revived, prepared.counts)) if again else prepared.counts
             notes = notes_of(portion, "", only or {})
-            yield _Ready(path, number, last, data, counts, damage, prepared.updates, again, notes)
+            yield _Ready(path, number, last, data, counts, damage, prepared.updates, again, notes, detected)
 
     def _claimed(self, path: Path, records: list[Record]) -> Claim | None:
         """Say which records are this segment's; None when told to stop, or when it is stored already."""
@@ -184,13 +190,14 @@ class Worker:
 
     def _try_to_prepare(
         self, records: list[Record], tenants: Mapping[str, str], only: Only | None
-    ) -> tuple[Prepared, bytes] | str | None:
-        """Give the rows and their Arrow stream, or why there are none, or None when told to stop."""
+    ) -> tuple[Prepared, bytes, Detected] | str | None:
+        """Give the rows, their Arrow stream and what was detected, or why not, or None when told to stop."""
         problem = ""
         for _ in range(PREPARE_TRIES):
             try:
                 prepared = prepare(records, tenants, only)
-                return prepared, ipc_stream(arrow_table(prepared.batch)) if prepared.batch.rows else b""
+                data = ipc_stream(arrow_table(prepared.batch)) if prepared.batch.rows else b""
+                return prepared, data, self._links.detect(prepared.batch) if data else Detected()
             except Exception as error:  # the pipeline's supervisor: one segment must not stop the queue
                 log.exception("a portion of a segment cannot be prepared")
                 problem = f"cannot be prepared: {error!r}"
@@ -239,10 +246,11 @@ class Worker:
         else:
             self._counts += ready.counts
             self._unstored += tuple(note for note in ready.notes if note.reason)
+        self._detected += ready.detected
         self._poison = self._poison or refusal or ready.poison
         if ready.last:
             self._until_done(lambda: self._settled(ready))
-            self._counts, self._poison, self._unstored = (), "", ()
+            self._counts, self._poison, self._unstored, self._detected = (), "", (), Detected()
 
     def _discarded(self, ready: _Ready) -> bool:
         dead_letter.discard(self._folders.dead_letter, ready.letters)
@@ -270,7 +278,7 @@ class Worker:
         return True
 
     def _settled(self, ready: _Ready) -> bool:
-        self._links.settle(ready.segment, self._counts)
+        self._links.settle(ready.segment, self._counts, self._detected)
         if self._poison:
             dead_letter.set_aside(self._folders.dead_letter, ready.path, self._poison, self._unstored)
         else:
