@@ -13,6 +13,7 @@ from pathlib import Path
 from vedette.runtime import logs
 from vedette.runtime.errors import StoreError
 from vedette.runtime.files import write_atomic
+from vedette.store.server.wholeness import forget
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,13 @@ def serve(data: Path, *, port: int, readers: int, memory: int) -> int:
 
     engine = Engine(data / "store", readers=readers, memory=memory)
     engine.prepare()
+    if set_aside := engine.set_aside():
+        engine.close()
+        if lost := forget(set_aside):
+            log.error("%d inserts were not written whole and are stored when they come again; starting anew", lost)
+            return 1
+        engine = Engine(data / "store", readers=readers, memory=memory)
+        engine.prepare()
     # The protocol is named because asyncio turns Nagle's delay off only then (40 ms a query otherwise).
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

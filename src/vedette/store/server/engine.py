@@ -5,9 +5,12 @@ process run in parallel. Never its `send_insert`: that reports success on a full
 """
 
 import fcntl
+import json
+import logging
 import os
 import re
 import tempfile
+import threading
 from collections.abc import Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +20,7 @@ from urllib.parse import urlencode
 from vedette.runtime.errors import StoreError
 from vedette.store import event_table, hour_table
 from vedette.store.event_table import DATABASE
+from vedette.store.server.new_parts import NewParts
 
 DEFAULTS: Mapping[str, str] = {
     "max_execution_time": "60",
@@ -35,6 +39,11 @@ CACHES: Mapping[str, int] = {
 
 WHOLE_RESULT_LIMIT = 256 * 2**20
 """Bytes of a result in a format that cannot be sent block by block."""
+
+LOOK_SECONDS = 5.0
+"""Between looks at merged parts; those from which they were made stay for 8 minutes."""
+
+log = logging.getLogger(__name__)
 
 # Formats whose blocks may be joined into one valid result; the rest carry a header or footer for each block.
 STREAMED_FORMATS = frozenset({"Native", "TabSeparated", "TSV", "CSV", "RowBinary", "JSONEachRow"})
@@ -79,6 +88,7 @@ class Connection:
         except Exception as error:
             raise StoreError(f"the event store in {path} cannot be opened: {error}") from error
         self._settings: dict[str, str] = {}
+        self.parts = NewParts(self._rows)
         self._run(f"CREATE DATABASE IF NOT EXISTS {DATABASE}")
         self._run(f"USE {DATABASE}")
 
@@ -87,6 +97,9 @@ class Connection:
             return self._connection.query(text, form, params=dict(parameters or {}))
         except Exception as error:
             raise EngineError(str(error)) from error
+
+    def _rows(self, text: str) -> list[list[Any]]:
+        return [json.loads(line) for line in self._run(text, "JSONCompactEachRow").bytes().splitlines()]
 
     def _apply(self, settings: Mapping[str, str]) -> None:
         """Make the connection's settings equal to DEFAULTS and `settings`; only differences are sent."""
@@ -132,8 +145,11 @@ class Connection:
         self._apply(_INSERTING | {name: value for name, value in settings.items() if name not in _TOKENS})
         tokens = ", ".join(f"{name} = {_quoted(settings[name])}" for name in _TOKENS if name in settings)
         clause = f" SETTINGS {tokens}" if tokens else ""
-        with _as_file(data) as path:
-            done = self._run(f"{text} FROM INFILE {_quoted(path)}{clause} FORMAT {form}")
+        try:
+            with _as_file(data) as path:
+                done = self._run(f"{text} FROM INFILE {_quoted(path)}{clause} FORMAT {form}")
+        finally:  # also what failed may have left a part of one of its tables
+            self.parts.look_at_inserted()
         return int(done.rows_written())
 
     def prepare(self) -> None:
@@ -147,6 +163,11 @@ class Connection:
             for statement in hour_table.build():
                 self._run(statement)
         self._run(hour_table.create_feed())
+        self.parts.trust_present()
+
+    def set_aside(self) -> list[Path]:
+        """Give the folders of the parts that the engine has set aside at a start because they are not whole."""
+        return [Path(path) for (path,) in self._rows(_SET_ASIDE)]
 
     def table_functions(self) -> frozenset[str]:
         """Lower-case names of all table functions of this engine."""
@@ -161,6 +182,8 @@ class Connection:
         """Give the connection back."""
         self._connection.close()
 
+
+_SET_ASIDE = f"SELECT path FROM system.detached_parts WHERE reason = 'broken-on-start' AND database = '{DATABASE}'"  # noqa: S608 - the text is a constant
 
 # A segment is one block: more threads only hand it to one another (-10 % of an insert's CPU).
 _INSERTING = {"max_threads": "1", "max_insert_threads": "1"}
@@ -220,13 +243,31 @@ class Engine:
         self.writers = [Lane(path / "engine", memory, f"writer-{n}") for n in range(writers)]
         self.readers = [Lane(path / "engine", memory, f"reader-{n}") for n in range(readers)]
         self.table_functions = self.control.pool.submit(self.control.connection.table_functions).result()
+        self._closing = threading.Event()
+        self._watch = threading.Thread(target=self._look_at_merged, name="parts", daemon=True)
 
     def prepare(self) -> None:
-        """Make the event table, or add what the table of an older version lacks."""
-        self.writers[0].pool.submit(self.writers[0].connection.prepare).result()
+        """Make the event table, or add what the table of an older version lacks; then watch over the parts."""
+        for lane in self.writers:
+            lane.pool.submit(lane.connection.prepare).result()
+        self._watch.start()
+
+    def set_aside(self) -> list[Path]:
+        """Give the folders of the parts that the engine has set aside at a start because they are not whole."""
+        return self.control.pool.submit(self.control.connection.set_aside).result()
+
+    def _look_at_merged(self) -> None:
+        while not self._closing.wait(LOOK_SECONDS):
+            try:
+                self.control.pool.submit(self.control.connection.parts.look_at_all).result()
+            except EngineError:
+                log.exception("the parts could not be looked at")
 
     def close(self) -> None:
         """Finish what runs, close all, free the directory."""
+        self._closing.set()
+        if self._watch.is_alive():
+            self._watch.join()
         for lane in (*self.readers, *self.writers, self.control):
             lane.close()
         self.lock.close()
