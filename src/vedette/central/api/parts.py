@@ -92,4 +92,6 @@ class Parts:
         self.hashing = BoundedSemaphore(self.limits.hashes)
         self.uploading = BoundedSemaphore(1)
         self.searching = BoundedSemaphore(self.limits.searches)
+        self.checking = BoundedSemaphore(2)
+        """Requests whose rules are being checked: YARA is compiled in processes of their own."""
         self.streaming = BoundedSemaphore(self.limits.streams)

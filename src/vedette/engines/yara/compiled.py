@@ -29,6 +29,8 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     names_matter: bool
     """Some rule asks for more than the bytes: the verdict may differ under another name."""
     problems: tuple[Problem, ...] = ()
+    names: tuple[str, ...] = ()
+    """Of the rules: file, colon, identifier."""
 
 
 @lru_cache(maxsize=1)

@@ -38,6 +38,7 @@ def compile_set(ruleset: RuleSet, *, now: Micros) -> Compiled:
         released=_released(ruleset.files, rules, now=now),
         names_matter=any(_asks_for_names(file.source) for file in ruleset.files),
         problems=tuple(problems[:MOST_PROBLEMS]),
+        names=tuple(f"{rule.namespace}:{rule.identifier}" for rule in rules),
     )
 
 

@@ -1,0 +1,170 @@
+"""Rule files: checked by their engine when they are saved, kept with their versions, tried on stored events."""
+
+from typing import Annotated
+
+import msgspec
+from fastapi import Query
+from pydantic import Field
+
+from vedette.central.api.bodies import Body, Page, from_cursor, to_cursor
+from vedette.central.api.hosts import Limit
+from vedette.central.api.hunting import searching
+from vedette.central.api.problems import ProblemError
+from vedette.central.api.routes import Routes
+from vedette.central.api.work import InWork, Work
+from vedette.central.rules.check import check
+from vedette.central.rules.preview import Preview, nodes_of, preview
+from vedette.query.statement import Window
+from vedette.runtime.clock import DAY
+from vedette.schema.access import Right
+from vedette.schema.rules import RuleCheck, RuleFile, RuleKind, RuleText, RuleVersion
+from vedette.store.state import rules
+from vedette.store.state.rules import Saved
+
+routes = Routes("rules")
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,199}$")]
+PREVIEW_SECONDS = 20.0
+"""What a rule may cost before it is used."""
+
+
+class RuleBody(Body):
+    """One rule file."""
+
+    kind: Annotated[RuleKind, Field(strict=False)]
+    name: Name
+    text: Annotated[str, Field(min_length=1, max_length=2_000_000)]
+
+    def rule(self) -> RuleText:
+        """Give it as engines take it."""
+        return RuleText(kind=self.kind, name=self.name, text=self.text)
+
+
+class RulesToCheck(Body):
+    """Rule files of any kind."""
+
+    rules: Annotated[list[RuleBody], Field(min_length=1, max_length=1000)]
+
+
+class RulesToSave(RulesToCheck):
+    """Rule files to keep; `enabled` is for new ones."""
+
+    note: Annotated[str, Field(max_length=2000)] = ""
+    enabled: bool = True
+    tenant: Annotated[str, Field(max_length=200)] = ""
+
+
+class RuleToPreview(RuleBody):
+    """A rule file and the days that it is tried on."""
+
+    days: Annotated[int, Field(ge=1, le=90)] = 7
+
+
+class RuleSaved(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a rule file: version 0 = it was not kept, for the reasons in `check`."""
+
+    kind: RuleKind
+    name: str
+    version: int
+    check: RuleCheck
+
+
+class RuleInFull(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule file and its versions, newest first."""
+
+    rule: RuleFile
+    history: list[RuleVersion]
+
+
+@routes.get("/rules", needs=Right.RULES_READ, answers=Page[RuleFile])
+def rule_list(
+    work: InWork,
+    *,
+    kind: Annotated[str, Query(max_length=20)] = "",
+    limit: Limit = 100,
+    cursor: Annotated[str, Query(max_length=1000)] = "",
+) -> Page[RuleFile]:
+    """List rule files by kind and name, without their texts."""
+    after = from_cursor(cursor, str, str, str) if cursor else ("", "", "")
+    with work.read() as db:
+        found = rules.page(db, work.scope, kind=kind, after=(after[0], after[1], after[2]), limit=limit + 1)
+    last = found[limit - 1] if len(found) > limit else None
+    more = to_cursor(last.kind.value, last.name, last.tenant) if last else None
+    return Page(items=[msgspec.structs.replace(one, text="") for one in found[:limit]], cursor=more)
+
+
+@routes.ask("/rules/check", needs=Right.RULES_READ, answers=list[RuleCheck])
+def check_rules(work: InWork, body: RulesToCheck) -> list[RuleCheck]:
+    """Say of each file whether it can be used, without keeping it."""
+    return _checked(work, body)
+
+
+@routes.change("POST", "/rules", needs=Right.RULES_MANAGE, action="rule.save", answers=list[RuleSaved])
+def save_rules(work: InWork, body: RulesToSave) -> list[RuleSaved]:
+    """Keep rule files, each as a new version; what cannot be used is not kept, and the answer says why."""
+    tenant, checks = work.tenant(body.tenant), _checked(work, body)
+    told = []
+    files = [one.rule() for one in body.rules]
+    usable = sum(bool(found.rules) for found in checks)
+    about = files[0].name if len(files) == 1 else f"{len(files)} files"
+    with work.deed(about, tenant=tenant, kept=str(usable), note=body.note[:200]) as db:
+        for rule, found in zip(files, checks, strict=True):
+            saved = Saved(
+                rule=rule, check=found, tenant=tenant, author=work.caller.name, note=body.note, enabled=body.enabled
+            )
+            version = rules.put(db, saved, now=work.now) if found.rules else 0
+            told.append(RuleSaved(kind=rule.kind, name=rule.name, version=version, check=found))
+    return told
+
+
+@routes.ask("/rules/preview", needs=Right.RULES_READ, answers=Preview)
+def preview_rule(work: InWork, body: RuleToPreview) -> Preview:
+    """Say what a rule file would have found in the last days, on which hosts, and what that costs."""
+    if not work.scope.allows(Right.EVENTS_READ):
+        raise ProblemError("denied", 403, "a preview reads events: this needs the right events.read")
+    window = Window(work.now - body.days * DAY, work.now)
+    with searching(work, PREVIEW_SECONDS) as search:
+        return preview(nodes_of(body.rule()), work.scope, window, search)
+
+
+@routes.get("/rules/{kind}/{name}", needs=Right.RULES_READ, answers=RuleInFull)
+def rule_in_full(work: InWork, kind: RuleKind, name: str) -> RuleInFull:
+    """Give one rule file with its versions."""
+    with work.read() as db:
+        found = rules.get(db, kind, name, work.scope)
+        return RuleInFull(rule=found, history=rules.history(db, found))
+
+
+@routes.change("POST", "/rules/{kind}/{name}/enable", needs=Right.RULES_MANAGE, action="rule.enable", answers=RuleFile)
+def enable_rule(work: InWork, kind: RuleKind, name: str) -> RuleFile:
+    """Use a rule file."""
+    return _enable(work, kind, name, enabled=True)
+
+
+@routes.change(
+    "POST", "/rules/{kind}/{name}/disable", needs=Right.RULES_MANAGE, action="rule.disable", answers=RuleFile
+)
+def disable_rule(work: InWork, kind: RuleKind, name: str) -> RuleFile:
+    """Use a rule file no more."""
+    return _enable(work, kind, name, enabled=False)
+
+
+@routes.change("DELETE", "/rules/{kind}/{name}", needs=Right.RULES_MANAGE, action="rule.remove")
+def remove_rule(work: InWork, kind: RuleKind, name: str) -> None:
+    """Remove a rule file with its versions."""
+    with work.deed(name, kind=kind.value) as db:
+        rules.remove(db, rules.get(db, kind, name, work.scope), work.scope)
+
+
+def _enable(work: Work, kind: RuleKind, name: str, *, enabled: bool) -> RuleFile:
+    with work.deed(name, kind=kind.value) as db:
+        return rules.enable(db, rules.get(db, kind, name, work.scope), work.scope, enabled=enabled, now=work.now)
+
+
+def _checked(work: Work, body: RulesToCheck) -> list[RuleCheck]:
+    if not work.parts.checking.acquire(timeout=5):
+        raise ProblemError("busy", 503, "other rules are being checked", retry_after=5)
+    try:
+        return check([one.rule() for one in body.rules])
+    finally:
+        work.parts.checking.release()

@@ -1,0 +1,1 @@
+"""What the engines say of rule files before they are used."""

@@ -1,0 +1,102 @@
+"""Rule files over HTTP: checked, kept with versions, tried on stored events; in one's own tenants only."""
+
+from typing import Any
+
+import pytest
+from tests.central.api.conftest import START, Api, RealStore
+from tests.central.api.test_events import row
+
+from vedette.schema.access import Role
+from vedette.schema.rules import RuleKind
+from vedette.store.state import rules, versions
+
+GOOD = 'rule Good { strings: $a = "x" condition: $a }'
+BAD = "rule Bad { condition: $nothing }"
+DIGEST = "5" * 64
+
+
+def body(name: str, text: str, kind: str = "yara", **more: Any) -> dict[str, Any]:
+    return {"kind": kind, "name": name, "text": text, **more}
+
+
+def test_a_rule_file_is_kept_with_its_versions_and_one_that_cannot_be_used_is_not(api: Api) -> None:
+    client = api.caller(Role.SENIOR_OFFICER)
+    asked = {"rules": [body("good", GOOD), body("bad", BAD), body("both", GOOD + BAD), body("list", DIGEST, "ioc")]}
+    good, bad, both, listed = client.post("/rules", json=asked | {"note": "first"}).json()
+    assert (good["version"], good["check"]) == (1, {"rules": ["Good"], "problems": []})
+    assert (bad["version"], bad["check"]["rules"]) == (0, [])
+    assert "nothing" in bad["check"]["problems"][0]["problem"]
+    assert (both["version"], both["check"]["rules"], len(both["check"]["problems"])) == (1, ["Good"], 1)
+    assert (listed["version"], listed["check"]["rules"]) == (1, ["list: 1 indicators"])
+    again = client.post("/rules", json={"rules": [body("good", GOOD.replace("x", "y"))], "note": "second"}).json()
+    assert again[0]["version"] == 2
+    told = client.get("/rules/yara/good").json()
+    assert [(one["version"], one["note"], one["author"]) for one in told["history"]] == [
+        (2, "second", "senior_officer-default"), (1, "first", "senior_officer-default"),
+    ]  # fmt: skip
+    assert '"y"' in told["rule"]["text"]
+    page = client.get("/rules", params={"limit": 2}).json()
+    names = [one["name"] for one in page["items"]]
+    page = client.get("/rules", params={"limit": 2, "cursor": page["cursor"]}).json()
+    assert names + [one["name"] for one in page["items"]] == ["list", "both", "good"]
+    assert page["items"][0]["text"] == ""
+    assert len(client.get("/rules", params={"kind": "ioc"}).json()["items"]) == 1
+    assert [entry.action for entry in api.audited()] == ["rule.save", "rule.save"]
+
+
+def test_what_engines_use_are_the_enabled_ones_and_each_change_is_told(api: Api) -> None:
+    client = api.caller(Role.SENIOR_OFFICER)
+
+    def used() -> tuple[list[str], int]:
+        with api.state.read() as db:
+            found = rules.enabled(db, RuleKind.YARA)
+            return [one.name for one in found], versions.current(db).get("rules.yara", 0)
+
+    client.post("/rules", json={"rules": [body("a", GOOD), body("b", GOOD)]})
+    assert used() == (["a", "b"], 2)
+    assert client.post("/rules/yara/a/disable").json()["enabled"] is False
+    assert used() == (["b"], 3)
+    client.post("/rules", json={"rules": [body("a", GOOD)]})
+    assert used()[0] == ["b"]
+    assert client.post("/rules/yara/a/enable").json()["enabled"] is True
+    assert client.delete("/rules/yara/b").status_code == 204
+    assert used()[0] == ["a"]
+    assert client.get("/rules/yara/b").status_code == client.delete("/rules/yara/b").status_code == 404
+
+
+def test_rules_are_of_a_tenant_and_need_rights(api: Api) -> None:
+    client, foreign = api.caller(Role.SENIOR_OFFICER), api.caller(Role.ADMINISTRATOR, tenants=("other",))
+    client.post("/rules", json={"rules": [body("a", GOOD)]})
+    assert foreign.get("/rules").json()["items"] == []
+    assert foreign.post("/rules/yara/a/disable").status_code == 404
+    assert foreign.post("/rules", json={"rules": [body("a", GOOD)], "tenant": "default"}).status_code == 409
+    officer = api.caller(Role.OFFICER)
+    assert officer.get("/rules/yara/a").status_code == 200
+    assert officer.post("/rules/check", json={"rules": [body("a", GOOD)]}).json()[0]["rules"] == ["Good"]
+    assert officer.post("/rules", json={"rules": [body("a", GOOD)]}).status_code == 403
+    for wrong in (body("../a", GOOD), body("a", ""), body("a", GOOD, kind="odd"), body("a", GOOD, more=1)):
+        assert client.post("/rules", json={"rules": [wrong]}).status_code == 422
+
+
+@pytest.fixture
+def hunting(api: Api, real_store: RealStore) -> Any:
+    api.store.answer = real_store.ask
+
+    def hold(*rows: dict[str, Any]) -> Any:
+        tenant = real_store.insert(list(rows))
+        return api.caller(Role.ADMINISTRATOR, tenants=(tenant,))
+
+    return hold
+
+
+def test_a_preview_tells_what_would_have_been_found_where_and_when(api: Api, hunting: Any) -> None:
+    api.clock.now = START + 1
+    found = [row(number, process__file__sha256=DIGEST, host__name="web") for number in (1, 2, 3)]
+    client = hunting(*found, row(4))
+    told = client.post("/rules/preview", json=body("l", DIGEST, "ioc", days=2)).json()
+    assert (told["matches"], sum(told["days"].values()), told["hosts"], told["complete"]) == (3, 3, {"web": 3}, True)
+    nothing = client.post("/rules/preview", json=body("l", "evil.example", "ioc", days=2)).json()
+    assert (nothing["matches"], nothing["hosts"]) == (0, {})
+    assert "dns.query" in nothing["silent_fields"]
+    assert client.post("/rules/preview", json=body("l", GOOD)).status_code == 409
+    assert client.post("/rules/preview", json=body("l", "<xml", "ioc")).status_code == 409
