@@ -74,22 +74,22 @@ def _condition(node: Condition) -> Predicate:
 
 
 def _field(field: Field, test: Test) -> Predicate:
-    name, check = field.column, _check(field, test)
+    name, holds = field.column, check(field, test)
     if field.key:
         key, plain = glob.fold(field.key), field.key.isascii()
         same = glob.fold_ascii if plain else glob.fold
-        return lambda row: any(same(k) == key and check(v) for k, v in (row.get(name) or {}).items())
+        return lambda row: any(same(k) == key and holds(v) for k, v in (row.get(name) or {}).items())
     if field.kind in {Kind.LIST, Kind.MAP}:
         if isinstance(test, Exists):
             return lambda row: bool(row.get(name))
         if field.kind is Kind.MAP:
-            return lambda row: any(check(value) for value in (row.get(name) or {}).values())
-        return lambda row: any(check(value) for value in row.get(name) or ())
-    return lambda row: (value := row.get(name)) is not None and check(value)
+            return lambda row: any(holds(value) for value in (row.get(name) or {}).values())
+        return lambda row: any(holds(value) for value in row.get(name) or ())
+    return lambda row: (value := row.get(name)) is not None and holds(value)
 
 
-def _check(field: Field, test: Test) -> Callable[[Any], bool]:
-    """Test one value that is known."""
+def check(field: Field, test: Test) -> Callable[[Any], bool]:
+    """Test of one known value of `field`; of one entry, if it is a list or map."""
     match test:
         case Exists():
             return lambda _value: True
@@ -125,14 +125,14 @@ def _listed(test: InNetwork | InNetworks | InDomains | HasUrl) -> Callable[[Any]
 def _between(test: Between, *, text: bool) -> Callable[[Any], bool]:
     low, high = test.low, test.high
 
-    def check(value: Any) -> bool:
+    def holds(value: Any) -> bool:
         if text:
             if not _DECIMAL.fullmatch(value):
                 return False
             value = int(value)
         return (low is None or value >= low) and (high is None or value <= high)
 
-    return check
+    return holds
 
 
 def _one_of(field: Field, values: tuple[str | int, ...]) -> Callable[[Any], bool]:
@@ -159,23 +159,23 @@ def _in_networks(networks: tuple[str, ...]) -> Callable[[Any], bool]:
         first, length = names.network(network)
         blocks.setdefault(128 - length, set()).add(int.from_bytes(first) >> (128 - length))
 
-    def check(value: Any) -> bool:
+    def holds(value: Any) -> bool:
         packed = names.address(value)
         if packed is None:
             return False
         number = int.from_bytes(packed)
         return any(number >> bits in firsts for bits, firsts in blocks.items())
 
-    return check
+    return holds
 
 
 def _in_domains(domains: frozenset[str]) -> Callable[[Any], bool]:
     plain = frozenset(name for name in domains if name.isascii())
     other = domains - plain
 
-    def check(value: Any) -> bool:
+    def holds(value: Any) -> bool:
         if any(name in plain for name in names.above(glob.fold_ascii(value))):
             return True
         return bool(other) and any(name in other for name in names.above(glob.fold(value)))
 
-    return check
+    return holds
