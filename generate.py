@@ -29,6 +29,7 @@ def _arrow() -> str:
 
 def targets() -> dict[str, Callable[[], str]]:
     """File, relative to the root -> the function that gives its text."""
+    from vedette.normalise.windows import reference
     from vedette.schema.project import jsonschema, markdown, typescript
 
     return {
@@ -36,6 +37,7 @@ def targets() -> dict[str, Callable[[], str]]:
         "docs/reference/events.schema.json": jsonschema.document,
         "docs/reference/event.sql": _ddl,
         "docs/reference/event.arrow.txt": _arrow,
+        "docs/reference/windows-records.md": reference.document,
         "docs/reference/openapi.json": _openapi,
         "console/src/schema/events.ts": typescript.document,
     }

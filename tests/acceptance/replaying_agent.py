@@ -1,7 +1,7 @@
 """An agent of a Windows host whose only source is the normaliser: it reads log files and emits what they become.
 
-Run as `python replaying_agent.py DATA FOLDER [blank]`. Normaliser, buffer, uplink and all after it are the real ones.
-`blank` leaves every part of an event but its type and time empty at the source.
+Run as `python replaying_agent.py DATA FOLDER HOST`. Normaliser, buffer, uplink and all after it are the real ones.
+HOST `blank` leaves every part of an event but its type and time empty at the source, and the host unnamed.
 """
 
 from __future__ import annotations
@@ -20,8 +20,6 @@ from vedette.schema.entities import Host, Os
 if TYPE_CHECKING:
     from vedette.agent.core.source import Emit, Source
     from vedette.schema.policies import Settings
-
-HOST = "ws7.corp.example"
 
 
 class LogFiles:
@@ -53,11 +51,11 @@ class LogFiles:
 class ReplayedPlatform:
     """The host whose logs they are."""
 
-    def __init__(self, folder: Path, *, blank: bool) -> None:
-        self._folder, self._blank = folder, blank
+    def __init__(self, folder: Path, host: str) -> None:
+        self._folder, self._host, self._blank = folder, host, host == "blank"
 
     def facts(self) -> Facts:
-        return Facts(Host(), Os()) if self._blank else Facts(Host(name=HOST), Os(family="windows"))
+        return Facts(Host(), Os()) if self._blank else Facts(Host(name=self._host), Os(family="windows"))
 
     def sources(self, host_id: str, settings: Settings) -> list[Source]:
         del host_id, settings
@@ -67,5 +65,4 @@ class ReplayedPlatform:
 if __name__ == "__main__":
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    blank = "blank" in sys.argv[3:]
-    app.run(Path(sys.argv[1]), stop, platform=ReplayedPlatform(Path(sys.argv[2]), blank=blank))
+    app.run(Path(sys.argv[1]), stop, platform=ReplayedPlatform(Path(sys.argv[2]), sys.argv[3]))

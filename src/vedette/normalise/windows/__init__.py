@@ -1,4 +1,4 @@
-"""Records of Windows logs (EVTX, winlogbeat's JSON lines, flat JSON lines) -> our events.
+"""Records of Windows logs (EVTX, XML, winlogbeat's JSON lines, flat JSON lines) -> our events.
 
 `read(path)` gives the events of a file; `Normaliser` those of records that come one by one, as in the agent.
 """

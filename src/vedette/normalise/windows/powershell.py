@@ -13,8 +13,8 @@ from vedette.schema.events.logs import OsLogEvent
 from vedette.schema.events.scripts import ScriptBlock
 
 _MOVED: Final = frozenset("ScriptBlockText ScriptBlockId Path".split())
-_HOST: Final = re.compile(r"^\s*Host ?Application ?= ?(.*?)\s*$", re.MULTILINE)
-_USER: Final = re.compile(r"^\s*User(?:Id)? ?= ?(.*?)\s*$", re.MULTILINE)
+_HOST: Final = re.compile(r"Host ?Application ?=[ \t]*([^\r\n]*)")
+_USER: Final = re.compile(r"\bUser(?:Id)? ?=[ \t]*([^\r\n]*)")
 _SEARCHED: Final = 32_768
 
 
@@ -36,7 +36,7 @@ def hosted(record: Record, memory: Memory) -> Event:
     command, who = _HOST.search(context), _USER.search(context)
     process = memory.acting(record.system.computer, None, record.system.process_id or None, None)
     if command is not None and (process is None or process.command_line is None):
-        process = Process(pid=process.pid if process else None, command_line=command[1] or None)
+        process = Process(pid=process.pid if process else None, command_line=command[1].strip() or None)
     return OsLogEvent(
         time=record.time, user=_user(who, memory) or accounts.user(record, memory), process=process,
         winlog=winlog.whole(record),
@@ -44,5 +44,5 @@ def hosted(record: Record, memory: Memory) -> Event:
 
 
 def _user(found: "re.Match[str] | None", memory: Memory) -> User | None:
-    domain, name = account(found[1]) if found else (None, None)
+    domain, name = account(found[1].strip()) if found else (None, None)
     return memory.user(domain, name)

@@ -18,7 +18,7 @@ _ENDED: Final = 23
 
 
 def terminal_session(record: Record, memory: Memory) -> Event:
-    """Give the session in its new state, with what its logon told."""
+    """21, 22 (logon, shell), 23 (logoff), 24, 39, 40 (disconnected), 25 (reconnected): the session as it is now."""
     data, host, kind = record.data, record.system.computer, record.system.event_id or 0
     number = known(data.get("SessionID")) or known(data.get("Session")) or known(data.get("TargetSession"))
     sessions = memory.sessions

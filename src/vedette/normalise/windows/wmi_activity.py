@@ -14,7 +14,7 @@ _OPERATIONS: Final = {5859: "filter started", 5860: "temporary filter started", 
 
 
 def wmi_event(record: Record, memory: Memory) -> Event:
-    """Give the subscription: filter, consumer and namespace where the record has them."""
+    """5859 (filter), 5860 (temporary filter), 5861 (binding), with what the record has of each."""
     data, host = record.data, record.system.computer
     domain, name = account(data.get("User"))
     wmi = Wmi(
