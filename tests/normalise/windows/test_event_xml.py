@@ -26,6 +26,13 @@ def xml(element: Element) -> str:
     return f"<{name}{_attributes(attributes)}>{inner}</{name}>"
 
 
+def system_of(parts: object) -> Element:
+    """Give the header among the parts of a record."""
+    assert isinstance(parts, list)
+    header: Element = parts[0]
+    return header
+
+
 def _attributes(attributes: Mapping[str, str]) -> str:
     return "".join(f" {key}={quoteattr(value)}" for key, value in attributes.items())
 
@@ -54,9 +61,8 @@ def test_exported_files_are_read_with_and_without_a_root(root: str, encoding: st
 
 def test_unnamed_items_are_lines() -> None:
     body: Element = ("EventData", {}, [("Data", {}, "Available"), ("Data", {}, "None"), ("Binary", {}, "00FF")])
-    _, attributes, (system, _) = LOGON
-    assert isinstance(system, tuple)
-    made = event_xml.parse(xml(("Event", attributes, [system, body])))
+    _, attributes, parts = LOGON
+    made = event_xml.parse(xml(("Event", attributes, [system_of(parts), body])))
     assert made is not None
     assert made.data == {"Data": "Available\nNone", "Binary": "00FF"}
 
