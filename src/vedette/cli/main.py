@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ioc": ("vedette.cli.ioc:ioc", "See what IOC files can match."),
     "ledger": ("vedette.cli.ledger:ledger", "What was sent, received, stored and lost, host by host."),
     "login": ("vedette.cli.login:login", "Sign in and keep an API token for this command."),
+    "replay": ("vedette.cli.replay:replay", "Look for behaviour in recorded events, without a server."),
     "rules": ("vedette.cli.rules:rules", "Keep, check and try rules: Sigma, IOC files, YARA."),
     "settings": ("vedette.cli.settings:settings", "Show and publish the settings of host groups."),
     "storage": ("vedette.cli.storage:storage", "What the events take on disk, how long they stay."),

@@ -7,7 +7,10 @@ from msgspec import Struct
 
 from vedette.schema.alerts import Technology
 from vedette.schema.fields import Micros
+from vedette.schema.rule_facts import RuleFacts
 from vedette.wire.merge import Batch
+
+__all__ = ["EventEngine", "Finding", "RuleFacts", "StatefulEngine"]
 
 
 class Finding(Struct, frozen=True, kw_only=True):
@@ -19,23 +22,6 @@ class Finding(Struct, frozen=True, kw_only=True):
     """Each field that the rule asked for and found -> its value, shortened to 1,024 characters."""
     events: tuple[str, ...] = ()
     """Ids of the events of a correlation, oldest first; empty when the event in `row` alone matches."""
-
-
-class RuleFacts(Struct, frozen=True, kw_only=True):
-    """What a rule says of itself: for alerts, the console and reports."""
-
-    id: str
-    title: str
-    level: str = "medium"
-    """informational, low, medium, high or critical."""
-    description: str = ""
-    techniques: tuple[str, ...] = ()
-    """ATT&CK techniques, as T1059.001."""
-    tactics: tuple[str, ...] = ()
-    """ATT&CK tactics, as in the rule's tags: defense-evasion."""
-    advice: tuple[str, ...] = ()
-    """Known false positives: what to rule out first."""
-    references: tuple[str, ...] = ()
 
 
 class EventEngine(Protocol):

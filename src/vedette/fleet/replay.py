@@ -29,7 +29,7 @@ def read_events(path: Path) -> list[Event]:
             while len(events) < EVENTS and (line := file.readline(LINE_BYTES)):
                 number += 1
                 if line.strip():
-                    events.append(_event(line))
+                    events.append(parse_event(line))
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}:{number}: {error}") from error
     if not events:
@@ -37,7 +37,8 @@ def read_events(path: Path) -> list[Event]:
     return events
 
 
-def _event(line: bytes) -> Event:
+def parse_event(line: bytes) -> Event:
+    """Read one line. Raises msgspec.MsgspecError or UnicodeDecodeError for what is no event."""
     flat = msgspec.json.decode(line, type=dict[str, Any])
     if "event.type" not in flat:
         return _nested.decode(line)

@@ -43,12 +43,15 @@ class Like(Struct, frozen=True, tag=True):
     r"""A folded pattern in SQL's form: `%` any text, `_` one character, `\` before either takes it literally."""
 
     pattern: str
+    cased: bool = False
+    """Letters must match in case as well; the pattern is not folded then."""
 
 
 class Regex(Struct, frozen=True, tag=True):
-    """An RE2 expression found anywhere in the text, without regard to case."""
+    """An RE2 expression found anywhere in the text; flags: i (any case), s (dot is any character), m (lines)."""
 
     pattern: str
+    flags: str = "is"
 
 
 class Between(Struct, frozen=True, tag=True):

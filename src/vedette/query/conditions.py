@@ -33,6 +33,7 @@ from vedette.query.ast import (
 from vedette.query.ioc import names
 from vedette.query.position import check_characters
 from vedette.query.values import is_canonical
+from vedette.schema import views
 from vedette.schema.dictionary import EVENT_ID, FIELDS, Field, Kind
 
 _List = InNetwork | InNetworks | InDomains | HasUrl
@@ -122,6 +123,9 @@ def _condition(node: Condition, bind: Parameters) -> str:
 
 
 def _field(field: Field, test: Test, bind: Parameters) -> str:
+    if field.view:
+        computed = operand(field, bind)
+        return f"isNotNull({computed})" if isinstance(test, Exists) else _text(field, computed, test, bind)
     name = column(field.column)
     if field.key:
         key = bind.text(glob.fold(field.key))
@@ -182,9 +186,9 @@ def _text(field: Field, operand: str, test: Test, bind: Parameters) -> str:
             values = (test.value,) if isinstance(test, Equals) else test.values
             return _one_of(field, operand, present, tuple(map(str, values)), bind)
         case Like():
-            return _like(field, operand, present, test.pattern, bind)
+            return _like(field, operand, present, test, bind)
         case Regex():
-            return _regex(operand, present, test.pattern, bind)
+            return _regex(operand, present, test, bind)
         case Between():
             number = f"toInt64OrNull({operand})"
             places = [bind.number(bound) if bound is not None else "" for bound in (test.low, test.high)]
@@ -268,8 +272,9 @@ def _one_of(field: Field, operand: str, present: str, values: tuple[str, ...], b
     return parts[0] if len(parts) == 1 else f"({' OR '.join(parts)})"
 
 
-def _like(field: Field, operand: str, present: str, pattern: str, bind: Parameters) -> str:
-    if is_canonical(field):
+def _like(field: Field, operand: str, present: str, test: Like, bind: Parameters) -> str:
+    pattern = test.pattern
+    if test.cased or is_canonical(field):
         return f"{operand} LIKE {bind.text(pattern)}"
     if pattern.isascii():
         return f"lower({present}) LIKE {bind.text(pattern)}"
@@ -286,14 +291,43 @@ def _ascii_runs(text: str) -> list[str]:
     return "".join(letter if letter.isascii() and letter not in "iks" else "\0" for letter in text).split("\0")
 
 
-def _regex(operand: str, present: str, pattern: str, bind: Parameters) -> str:
+def _regex(operand: str, present: str, test: Regex, bind: Parameters) -> str:
     """RE2 finds few literals under (?i); the ones our parser found let the n-gram index skip what cannot match."""
-    found = f"match({operand}, {bind.text('(?is)' + pattern)})"
+    found = f"match({operand}, {bind.text(re2_text(test))})"
     needs = [
         "(" + " OR ".join(f"lower({present}) LIKE {bind.text(glob.containing(text))}" for text in texts) + ")"
-        for texts in regex.parse(pattern).necessary
+        for texts in regex.parse(test.pattern, test.flags).necessary
     ]
     return f"({' AND '.join([*needs, found])})" if needs else found
+
+
+def re2_text(test: Regex) -> str:
+    """Give an expression with its flags as RE2 reads them; there a dot is any character unless told otherwise."""
+    off = "" if "s" in test.flags else "-s"
+    return f"(?{test.flags}{off}){test.pattern}" if test.flags or off else test.pattern
+
+
+def operand(field: Field, bind: Parameters) -> str:
+    """Give the value of a field as text, NULL where it is not known: what views are computed of."""
+    if field.view:
+        return views.FORMS[field.view.form].sql([operand(part, bind) for part in field.view.inputs])
+    name = column(field.column)
+    if field.key:
+        key = bind.text(glob.fold(field.key))
+        same = "lower(k)" if field.key.isascii() else _fold_all("k")
+        return f"arrayFirstOrNull((v, k) -> {same} = {key}, mapValues({name}), mapKeys({name}))"
+    match field.kind:
+        case Kind.TEXT:
+            return name
+        case Kind.LIST:
+            return f"if(empty({name}), NULL, concat(arrayStringConcat({name}, ';'), ';'))"
+        case Kind.TIME:
+            millis = f"leftPad(toString(intDiv(positiveModulo(toUnixTimestamp64Micro({name}), 1000000), 1000)), 3, '0')"
+            return f"concat(formatDateTime({name}, '%Y-%m-%d %H:%i:%S', 'UTC'), '.', {millis})"
+        case Kind.INTEGER | Kind.BOOLEAN:
+            return f"toString({name})"
+        case _:
+            raise TypeError(f"{field.name} has no single value")
 
 
 def network_bounds(network: str) -> tuple[str, str]:

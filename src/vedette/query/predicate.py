@@ -31,6 +31,7 @@ from vedette.query.ast import (
 )
 from vedette.query.ioc import names
 from vedette.query.values import is_canonical
+from vedette.query.views import computed
 from vedette.schema.dictionary import Field, Kind
 
 Row = Mapping[str, Any]
@@ -75,6 +76,8 @@ def _condition(node: Condition) -> Predicate:
 
 def _field(field: Field, test: Test) -> Predicate:
     name, holds = field.column, check(field, test)
+    if field.view:
+        return lambda row: (value := computed(field, row)) is not None and holds(value)
     if field.key:
         key, plain = glob.fold(field.key), field.key.isascii()
         same = glob.fold_ascii if plain else glob.fold
@@ -99,9 +102,9 @@ def check(field: Field, test: Test) -> Callable[[Any], bool]:
             values = (test.value,) if isinstance(test, Equals) else test.values
             return _one_of(field, tuple(values))
         case Like():
-            return _like(field, test.pattern)
+            return _like(field, test)
         case Regex():
-            search = regex.parse(test.pattern).compiled().search
+            search = regex.parse(test.pattern, test.flags).compiled().search
             return lambda value: search(value) is not None
         case InNetwork() | InNetworks() | InDomains() | HasUrl():
             return _listed(test)
@@ -144,9 +147,10 @@ def _one_of(field: Field, values: tuple[str | int, ...]) -> Callable[[Any], bool
     return lambda value: glob.fold_ascii(value) in plain or bool(other and glob.fold(value) in other)
 
 
-def _like(field: Field, pattern: str) -> Callable[[Any], bool]:
+def _like(field: Field, test: Like) -> Callable[[Any], bool]:
+    pattern = test.pattern
     shape = glob.to_regex(pattern)
-    if is_canonical(field):
+    if test.cased or is_canonical(field):
         return lambda value: shape.fullmatch(value) is not None
     fold = glob.fold_ascii if pattern.isascii() else glob.fold
     return lambda value: shape.fullmatch(fold(value)) is not None

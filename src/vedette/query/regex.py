@@ -45,6 +45,7 @@ _POSIX = {
 }
 _CONTROLS = {"t": "\t", "n": "\n", "r": "\r", "f": "\f", "v": "\v", "a": "\a"}
 _ANCHORS = {"b": "(?a:\\b)", "B": "(?a:\\B)", "A": "\\A", "z": "\\Z"}
+_PYTHON_FLAGS = {"i": re.IGNORECASE, "s": re.DOTALL, "m": re.MULTILINE}
 _REPEAT = re.compile(r"(?:([*+?])|\{(\d{1,4})(,(\d{0,4}))?\})(\??)")
 _FLAGS = re.compile(r"\?([is]*)(?:-([is]+))?([:)])")
 _NAMED = re.compile(r"\?P?<[A-Za-z_]\w*>", re.ASCII)
@@ -75,19 +76,20 @@ class Expression(Struct, frozen=True):
 
     python: str
     necessary: tuple[tuple[str, ...], ...]
+    flags: str = "is"
 
     def compiled(self) -> re.Pattern[str]:
         """For `search`; flags as the store sets them."""
-        return re.compile(self.python, re.IGNORECASE | re.DOTALL)
+        return re.compile(self.python, sum(_PYTHON_FLAGS[flag] for flag in self.flags))
 
 
-def parse(pattern: str) -> Expression:
-    """Expression that `pattern` writes; raises `RegexError`."""
+def parse(pattern: str, flags: str = "is") -> Expression:
+    """Expression that `pattern` writes under `flags` (of i, s, m); raises `RegexError`."""
     if not pattern:
         raise RegexError("a regular expression is empty", 0)
     if len(pattern) > MAX_LENGTH:
         raise RegexError(f"a regular expression has {len(pattern)} characters, at most {MAX_LENGTH} are allowed", 0)
-    parser = _Parser(pattern)
+    parser = _Parser(pattern, lines="m" in flags)
     part = parser.alternatives(0)
     if parser.at < len(pattern):
         raise RegexError("a closing parenthesis has no opening one", parser.at)
@@ -95,14 +97,15 @@ def parse(pattern: str) -> Expression:
         re.compile(part.python)
     except re.error as error:
         raise RegexError(f"the expression is not valid: {error.msg}", 0) from error
-    return Expression(part.python, part.necessary)
+    return Expression(part.python, part.necessary, flags)
 
 
 class _Parser:
     """Recursive descent over one expression; `at` is the next character."""
 
-    def __init__(self, pattern: str) -> None:
+    def __init__(self, pattern: str, *, lines: bool) -> None:
         self.pattern, self.at = pattern, 0
+        self.end = "(?:$)" if lines else "\\Z"
 
     def peek(self) -> str:
         return self.pattern[self.at : self.at + 1]
@@ -170,7 +173,7 @@ class _Parser:
         if letter == ".":
             return Part(".")
         if letter in {"^", "$"}:
-            return Part("(?:^)" if letter == "^" else "\\Z")
+            return Part("(?:^)" if letter == "^" else self.end)
         if letter in "*+?":
             raise RegexError("nothing to repeat", start)
         return Part(re.escape(letter), letter)

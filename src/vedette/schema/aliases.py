@@ -216,6 +216,57 @@ SYSMON: tuple[Alias, ...] = (
     Alias("EventNamespace", "wmi.namespace", ("wmi_event",)),
 )
 
+SIGMA: tuple[Alias, ...] = (
+    Alias("type", "oslog.type", _LOG),
+    Alias("Filename", "detect.object_name", _EPP),
+    Alias("Signature", "detect.category", _EPP),
+    Alias("query", "dns.query", ("dns_query",)),
+    Alias("record_type", "dns.type", ("dns_query",)),
+    Alias("answer", "dns.answers", ("dns_query",)),
+    Alias("md5", "process.file.md5", _START),
+    Alias("sha256", "process.file.sha256", _START),
+    Alias("md5", "file.md5", _FILELIKE),
+    Alias("sha256", "file.sha256", _FILELIKE),
+)
+"""What Sigma rules alone call so: the words are too common to be names in searches."""
+
+
+class Computed(NamedTuple):
+    """A name under which a form of `schema.views` is known in events of `types`; `fields`: its inputs."""
+
+    name: str
+    form: str
+    fields: str
+    types: tuple[str, ...] = ()
+
+
+COMPUTED: tuple[Computed, ...] = (
+    Computed("User", "account", "user.domain user.name"),
+    Computed("TargetObject", "text", "registry.path", _REG),
+    Computed("Details", "details", "registry.value_type registry.value_data", _REG),
+    Computed("NewName", "renamed", "registry.operation registry.key", _REG),
+    Computed("EventType", "registry_event", "registry.operation", _REG),
+    Computed("EventType", "pipe_event", "pipe.operation", ("pipe_event",)),
+    Computed("Initiated", "initiated", "socket.direction", ("network_connect",)),
+    Computed("SourceIp", "by_direction", "socket.direction socket.local_ip socket.remote_ip", ("network_connect",)),
+    Computed(
+        "SourcePort", "by_direction", "socket.direction socket.local_port socket.remote_port", ("network_connect",)
+    ),
+    Computed(
+        "DestinationIp", "by_direction", "socket.direction socket.remote_ip socket.local_ip", ("network_connect",)
+    ),
+    Computed(
+        "DestinationPort", "by_direction", "socket.direction socket.remote_port socket.local_port", ("network_connect",)
+    ),
+    Computed("DestinationHostname", "text", "socket.remote_host", ("network_connect",)),
+    Computed("QueryResults", "text", "dns.answers", ("dns_query",)),
+    Computed("QueryStatus", "looked_up", "dns.status", ("dns_query",)),
+    Computed("Signed", "signed", "file.signature_status", _LOADED),
+    Computed("Signature", "text", "file.signer", _LOADED),
+    Computed("SignatureStatus", "signature_status", "file.signature_status", _LOADED),
+)
+"""Sigma's names that are no single column. The item of a Windows record of that name, where it is kept, comes first."""
+
 WINDOWS_HEADER: tuple[Alias, ...] = (
     Alias("ProviderName Provider_Name winlog.provider winlog.provider_name", "winlog.system.provider_name"),
     Alias("EventId winlog.event_id event.code", "winlog.system.event_id"),

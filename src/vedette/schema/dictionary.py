@@ -57,6 +57,22 @@ class Field(Struct, frozen=True, kw_only=True):
     """Filled by the Central Node."""
     spread: bool = False
     """A map whose keys travel on the wire as columns `name.key`."""
+    view: "View | None" = None
+    """Not stored: how its text is computed of other fields."""
+
+
+class View(Struct, frozen=True):
+    """A text computed by a form of `schema.views` from the texts of `inputs`."""
+
+    form: str
+    inputs: tuple[Field, ...]
+
+
+def view(form: str, *inputs: Field) -> Field:
+    """Give the field that is computed by `form`; equal ones have equal names."""
+    types = inputs[0].types if form != "first" else frozenset().union(*(one.types for one in inputs))
+    name = f"{form}({', '.join(one.name for one in inputs)})"
+    return Field(name=name, kind=Kind.TEXT, types=types, maximum=131_072, column=name, view=View(form, inputs))
 
 
 class Meaning(Struct, frozen=True):

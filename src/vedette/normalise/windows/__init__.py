@@ -4,8 +4,8 @@
 """
 
 from vedette.normalise.windows.files import read, records
-from vedette.normalise.windows.mapping import Normaliser
+from vedette.normalise.windows.mapping import Normaliser, types_of
 from vedette.normalise.windows.record import Record
 from vedette.normalise.windows.tally import Tally
 
-__all__ = ["Normaliser", "Record", "Tally", "read", "records"]
+__all__ = ["Normaliser", "Record", "Tally", "read", "records", "types_of"]

@@ -105,3 +105,13 @@ class Normaliser:
         system = record.system
         build = self._rules.get((system.provider_name, system.event_id), log_events.os_log)
         return build(record, self._memory)
+
+    def as_log(self, record: Record) -> Event:
+        """Give a record as `os_log`, whatever it tells: another one has told it already."""
+        return log_events.os_log(record, self._memory)
+
+
+def types_of(record: Record) -> tuple[str, ...]:
+    """Give the event types that a record can become."""
+    rule = RULES.get((record.system.provider_name, record.system.event_id))
+    return rule.types if rule else ("os_log",)

@@ -20,6 +20,8 @@ _OPERATIONS: Final = {
     "renamekey": "rename",
     "renamevalue": "rename",
 }
+_BY_ID: Final = {13: "set_value", 14: "rename"}
+"""Where a shipper left out what was done; 12 has several meanings."""
 _ON_VALUES: Final = frozenset(("set_value", "delete_value"))
 _TYPES: Final = (("DWORD (", "REG_DWORD"), ("QWORD (", "REG_QWORD"), ("Binary Data", "REG_BINARY"))
 """Sysmon tells the type of a value only by how it writes these; other values are texts of several types."""
@@ -31,7 +33,8 @@ def registry_change(record: Record, memory: Memory) -> Event:
     data = record.data
     process, user = acting(record, memory)
     path = known(data.get("TargetObject"))
-    operation = _OPERATIONS.get(data.get("EventType", "").lower())
+    told = data.get("EventType")
+    operation = _OPERATIONS.get(told.lower()) if told else _BY_ID.get(record.system.event_id or 0)
     moved = _ACTING | {"TargetObject", "Details"}
     if operation == "rename":
         new = known(data.get("NewName"))
