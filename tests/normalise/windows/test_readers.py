@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import struct
 import zipfile
 from pathlib import Path
 
@@ -69,6 +70,20 @@ def test_zeroed_and_lying_chunks_do_no_harm(tmp_path: Path) -> None:
     content[4096 + CHUNK] = 1
     found, tally = read_evtx(tmp_path, bytes(content))
     assert (len(found), tally.skipped) == (60, {"broken chunk": 1})
+
+
+@pytest.mark.parametrize("forged", ["cycle", "to itself", "outside"])
+@pytest.mark.parametrize("bucket", [0, 63, 64, 95])
+def test_a_forged_chain_of_names_neither_hangs_nor_hides_records(bucket: int, forged: str, tmp_path: Path) -> None:
+    """The library alone would follow the first two for ever."""
+    content = bytearray(evtx(*[event(SECURITY, 4624, LOGON) for _ in range(30)]))
+    free = 60_000
+    start, following = {"cycle": (free, free + 8), "to itself": (free, free), "outside": (2**31, 0)}[forged]
+    struct.pack_into("<I", content, 4096 + 128 + 4 * bucket, start)
+    struct.pack_into("<I", content, 4096 + free, following)
+    struct.pack_into("<I", content, 4096 + free + 8, free)
+    found, tally = read_evtx(tmp_path, bytes(content))
+    assert (len(found), tally.skipped) == (30, {})
 
 
 def test_a_file_that_was_cut_gives_what_is_whole(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import io
 from collections.abc import Iterator
 from typing import IO, Final
 
-from vedette.normalise.windows import evtx_json
+from vedette.normalise.windows import evtx_chunk, evtx_json
 from vedette.normalise.windows.record import Record
 from vedette.normalise.windows.tally import Tally
 from vedette.runtime.errors import ConfigError
@@ -16,7 +16,6 @@ from vedette.runtime.errors import ConfigError
 MAGIC: Final = b"ElfFile\x00"
 _CHUNK_MAGIC: Final = b"ElfChnk\x00"
 _HEADER: Final = 4096
-_CHUNK: Final = 65_536
 _RECORD_CHARACTERS: Final = 4 << 20
 """Of the JSON of one record: a template can repeat itself, so a chunk can unfold to far more than its size."""
 _FAILURES: Final = 64
@@ -30,15 +29,15 @@ def records(file: IO[bytes], tally: Tally) -> Iterator[Record]:
         raise ConfigError("no EVTX file: its first bytes are not those of one")
     front = _one_chunk(header)
     position = _HEADER
-    while chunk := file.read(_CHUNK):
-        if len(chunk) < _CHUNK and chunk.strip(b"\x00"):
+    while chunk := file.read(evtx_chunk.SIZE):
+        if len(chunk) < evtx_chunk.SIZE and chunk.strip(b"\x00"):
             tally.skip("cut chunk", f"byte {position}")
-            chunk = chunk.ljust(_CHUNK, b"\x00")
+            chunk = chunk.ljust(evtx_chunk.SIZE, b"\x00")
         if chunk.startswith(_CHUNK_MAGIC):
-            yield from _chunk(front + chunk, f"byte {position}", tally)
+            yield from _chunk(front + evtx_chunk.safe(chunk), f"byte {position}", tally)
         elif chunk.strip(b"\x00"):
             tally.skip("broken chunk", f"byte {position}")
-        position += _CHUNK
+        position += evtx_chunk.SIZE
 
 
 def _one_chunk(header: bytes) -> bytes:
