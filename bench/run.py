@@ -25,6 +25,7 @@ BENCHMARKS = (
     "ingest",
     "hunt",
     "normalise_windows",
+    "ioc",
     "agent_cost",
     "agent_slowdown",
     "agent_storm",

@@ -42,6 +42,8 @@ class Layout:
         """Disk space kept back, so that old events can be removed from a full disk."""
         self.dead_letter = self.data / "dead-letter"
         self.releases = self.data / "releases"
+        self.compiled = self.data / "compiled"
+        """What engines make of rules: made again from the rules when it is not there."""
         self.state_file = self.data / "state.sqlite"
 
         self.copying = self.data / "copying"

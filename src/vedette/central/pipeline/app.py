@@ -10,6 +10,7 @@ from vedette.central.layout import Layout
 from vedette.central.pipeline.detection import Detection
 from vedette.central.pipeline.state_link import StateLink
 from vedette.central.pipeline.worker import Folders, Links, Share, Worker
+from vedette.central.rules.engines import IocEngines
 from vedette.central.settings import load, state_url
 from vedette.central.store_link import StoreAddress, StoreLink
 from vedette.runtime.clock import now
@@ -39,7 +40,7 @@ def run(data: Path, share: Share) -> None:
     links = Links(
         tenants=link.tenants,
         insert=StoreLink(StoreAddress(layout, settings.store_url)).insert,
-        detect=Detection(link, now).detect,
+        detect=Detection(link, now, IocEngines(layout.compiled / f"ioc-{share.number}")).detect,
         settle=link.settle,
         update_tasks=link.update_tasks,
         claim=link.claim if shared else None,

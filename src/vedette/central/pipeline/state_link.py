@@ -1,7 +1,7 @@
 """What the pipeline asks the state and tells it. Everything raises StoreError."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from vedette.central.detection.detector import Detected, Detector
 from vedette.central.detection.exclude import Exclusions
 from vedette.runtime.clock import DAY, Clock
+from vedette.schema.rules import RuleFile, RuleKind
 from vedette.store.segment import Record
 from vedette.store.state import (
     State,
@@ -20,6 +21,7 @@ from vedette.store.state import (
     findings,
     ledger,
     rollouts,
+    rules,
     tasks,
     versions,
 )
@@ -41,6 +43,7 @@ class StateLink:
         self._state, self._spool, self._clock, self._shared, self._share = state, spool, clock, shared, share
         self._tenants: dict[str, str] = {}
         self._version = self._exclusions = -1
+        self._rules: dict[RuleKind, int] = {}
         self._forgot = time.monotonic()
 
     def tenants(self) -> Mapping[str, str]:
@@ -59,6 +62,16 @@ class StateLink:
             if version != self._exclusions:
                 detector.exclusions = Exclusions(exclusions.alive(db, now=self._clock()))
                 self._exclusions = version
+
+    def changed_rules(self, kind: RuleKind) -> Sequence[RuleFile] | None:
+        """Give the rule files of a kind that are in use; None if they are those given before."""
+        with self._state.read() as db:
+            version = versions.current(db).get(rules.version_name(kind), 0)
+            if version == self._rules.get(kind):
+                return None
+            found = rules.enabled(db, kind)
+        self._rules[kind] = version
+        return found
 
     def remembered(self) -> dict[str, bytes]:
         """Give what the engines of this share remembered after the last segment that is settled."""

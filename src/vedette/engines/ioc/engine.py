@@ -25,7 +25,7 @@ class Ioc:
         self._rules = [(rule.id, rule.node) for rule in rules if rule.node is not None]
         self._rows = Rows(node for _id, node in self._rules)
         self._tables = [_Lookup(table) for table in tables if table.header.count]
-        self._facts = {rule.id: RuleFacts(id=rule.id, title=rule.title) for rule in rules}
+        self._facts = {rule.id: RuleFacts(id=rule.id, title=rule.title, level="high") for rule in rules}
         for table in tables:
             for source in table.sources:
                 self._facts[source.id] = RuleFacts(id=source.id, title=source.title, level=source.level)

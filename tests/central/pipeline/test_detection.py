@@ -1,0 +1,77 @@
+"""The rules in use reach the engines: at once for the first events, and later without any event waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.central.detection.conftest import batch_of
+from tests.conftest import until
+
+from vedette.central.pipeline.detection import Detection
+from vedette.central.pipeline.state_link import StateLink
+from vedette.central.rules.check import check
+from vedette.central.rules.engines import IocEngines
+from vedette.runtime.clock import now
+from vedette.schema.entities import Dns
+from vedette.schema.events.network import DnsQuery
+from vedette.schema.rules import RuleKind, RuleText
+from vedette.store.state import State, migrate, open_state, rules, sqlite_url
+from vedette.store.state.rules import Saved
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[State]:
+    migrate(sqlite_url(tmp_path / "state.sqlite"))
+    made = open_state(sqlite_url(tmp_path / "state.sqlite"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def detection(state: State, tmp_path: Path) -> Detection:
+    return Detection(StateLink(state, tmp_path, clock=now), now, IocEngines(tmp_path / "compiled" / "ioc-0"))
+
+
+def save(state: State, name: str, text: str, tenant: str = "default") -> None:
+    rule = RuleText(kind=RuleKind.IOC, name=name, text=text)
+    with state.write() as db:
+        rules.put(db, Saved(rule=rule, check=check([rule])[0], tenant=tenant, author="ann"), now=1)
+
+
+def found(detection: Detection, *names: str, tenant: str = "default") -> list[tuple[str, str]]:
+    events = [DnsQuery(time=now(), dns=Dns(query=name)) for name in names]
+    findings = detection.detect(batch_of(events, tenant=tenant)).findings
+    return [(one.rule, one.because["dns.query"]) for one in findings]
+
+
+def test_the_first_events_are_looked_at_by_the_rules_that_are_there(state: State, detection: Detection) -> None:
+    save(state, "feed", "evil.example")
+    assert found(detection, "www.evil.example", "fine.example") == [("feed", "www.evil.example")]
+
+
+def test_a_changed_list_is_in_force_soon_and_one_that_was_removed_is_not(state: State, detection: Detection) -> None:
+    save(state, "feed", "evil.example")
+    assert found(detection, "evil.example")
+    save(state, "feed", "other.example")
+    until(lambda: found(detection, "other.example"), seconds=20, what="the new list", alive=lambda: None)
+    assert not found(detection, "evil.example")
+
+
+def test_a_list_is_for_its_tenant_alone(state: State, detection: Detection) -> None:
+    save(state, "feed", "evil.example", tenant="north")
+    save(state, "feed", "fine.example")
+    assert found(detection, "evil.example", tenant="north") == [("north/feed", "evil.example")]
+    assert not found(detection, "evil.example")
+    assert not found(detection, "fine.example", tenant="north")
+
+
+def test_a_file_that_cannot_be_used_leaves_the_others_in_force(state: State, detection: Detection) -> None:
+    save(state, "sha1", "0" * 40)
+    save(state, "feed", "evil.example")
+    assert found(detection, "evil.example") == [("feed", "evil.example")]
+
+
+def test_without_rules_nothing_is_found(detection: Detection) -> None:
+    assert not found(detection, "evil.example")
