@@ -27,6 +27,12 @@ def _arrow() -> str:
     return columns.reference_arrow()
 
 
+def _sizes() -> str:
+    from vedette.central import sizing
+
+    return sizing.document()
+
+
 def targets() -> dict[str, Callable[[], str]]:
     """File, relative to the root -> the function that gives its text."""
     from vedette.normalise.windows import reference
@@ -39,6 +45,7 @@ def targets() -> dict[str, Callable[[], str]]:
         "docs/reference/event.arrow.txt": _arrow,
         "docs/reference/windows-records.md": reference.document,
         "docs/reference/openapi.json": _openapi,
+        "docs/reference/sizing.md": _sizes,
         "console/src/schema/events.ts": typescript.document,
     }
 

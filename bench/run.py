@@ -23,6 +23,7 @@ BENCHMARKS = (
     "wire",
     "receive",
     "ingest",
+    "small_batches",
     "hunt",
     "normalise_windows",
     "ioc",
@@ -33,7 +34,7 @@ BENCHMARKS = (
     "agent_scan",
     "agent_budget",
 )
-LONG = ("at_scale",)
+LONG = ("at_scale", "returning")
 """Those that take longer: `python bench/run.py at_scale`."""
 RESULTS = HERE / "results"
 HEAD = """# Performance

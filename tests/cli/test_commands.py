@@ -241,6 +241,15 @@ def test_fields_need_no_server(vedette: Vedette, monkeypatch: pytest.MonkeyPatch
     assert "no field" in vedette("fields", "nonsense-name").stderr
 
 
+def test_a_size_is_reckoned_without_a_server(vedette: Vedette) -> None:
+    told = vedette("doctor", "sizing", "--hosts", "100000", "--send-interval", "30")
+    assert told.exit_code == 0
+    assert "and three small ones for NATS" in told.output
+    made = json.loads(vedette("doctor", "sizing", "--hosts", "1000", "--json").output)
+    assert (made["nodes"], made["cores"]) == (1, 1)
+    assert vedette("doctor", "sizing", "--hosts", "0").exit_code == 2
+
+
 def test_doctor_says_what_is_not_well(vedette: Vedette, api: Api) -> None:
     vedette("settings", "groups", "--add", "lab")
     assert vedette("doctor").exit_code == 0

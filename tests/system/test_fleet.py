@@ -34,3 +34,15 @@ def test_a_fleet_is_measured_and_nothing_is_lost(deployment: Deployment) -> None
     assert len(deployment.json_lines("hosts")) == 20
     found = {one["value"]: one["count"] for one in deployment.json_lines("hunt", "--top", "event.type")}
     assert found["file_create"] > told["events"]
+
+
+def test_hundreds_return_at_once_and_calm_agents_are_heard_meanwhile(deployment: Deployment) -> None:
+    fleet = ("bench", "fleet", "--agents", "300", "--calm", "20", "--backlog", "600", "--batch", "200", "--json")
+    told = json.loads(deployment.vedette(*fleet, "--seconds", "150", seconds=200).stdout)
+    assert (told["drained"], told["lost"], told["refused"]) == (280, 0, 0)
+    assert told["ledger"]["stored"] == told["events"] >= 280 * 600
+    assert told["searched"] > 0
+    assert told["not_found"] == 0
+    assert told["searchable_s"]["p95"] <= max(10, told["drain_s"]["last"] / 3), "what is new does not wait for them"
+    assert told["busy_in_a_row"] <= 10
+    assert told["drain_s"]["last"] <= 20 + 4 * told["drain_s"]["first"], "none is left behind"

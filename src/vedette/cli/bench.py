@@ -48,6 +48,8 @@ def bench() -> None:
 @click.option("--batch", type=click.IntRange(0, 5_000), default=0, help="Events of a batch.  [default: those of 2 s]")
 @click.option("--backlog", type=click.IntRange(0, 10_000_000), default=0, metavar="EVENTS",
               help="Each agent returns from an outage with so many events and sends only them.")  # fmt: skip
+@click.option("--calm", type=click.IntRange(0, 10_000), default=0, metavar="AGENTS",
+              help="With --backlog: so many were not away; SEARCHABLE is then of their events.")  # fmt: skip
 @click.option("--threads", type=click.IntRange(1, 512), default=16, show_default=True)
 @click.option("--connections", type=click.IntRange(1, 100_000), default=2_000, show_default=True,
               help="Kept open at the same time; further agents connect for each batch.")  # fmt: skip
@@ -70,9 +72,11 @@ def fleet(client: Client, *, as_json: bool, **options: Any) -> None:
     from vedette.fleet.run import Fleet, Load
     from vedette.fleet.search import Searcher
 
+    if options["calm"] and not options["calm"] < options["agents"] * bool(options["backlog"]):
+        raise click.UsageError("--calm needs --backlog, and fewer agents than --agents")
     load = Load(
         replayed=_replayed(options["replay"]),
-        **{name: options[name] for name in ("rate", "seconds", "batch", "backlog", "threads", "connections")},
+        **{name: options[name] for name in ("rate", "seconds", "batch", "backlog", "calm", "threads", "connections")},
     )
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

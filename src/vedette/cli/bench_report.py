@@ -31,6 +31,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     not_found: int
     late_ms: dict[str, float | None]
     """How long after its time a batch was sent first."""
+    drain_s: dict[str, float | None]
+    """From an agent's return to its last receipt: the tenth that was done first, half of them, the last."""
+    drained: int
+    """Agents that have sent their whole backlog."""
+    busy_in_a_row: int
+    """Answers 503 to one batch, at most."""
     busy: int
     """Answers 503, each obeyed."""
     busy_waited_s: float
@@ -56,7 +62,7 @@ def report_of(
     fleet: "Fleet", searcher: "Searcher", load: "Load", *, spent: dict[str, float], balance: dict[str, int]
 ) -> Report:
     """Draw up the result."""
-    seen, searchable = fleet.seen(), searcher.spread()
+    seen, searchable, drains = fleet.seen(), searcher.spread(), fleet.drains()
     return Report(
         agents=len(fleet.members),
         seconds=round(spent["seconds"], 1),
@@ -70,6 +76,9 @@ def report_of(
         searched=searchable.count,
         not_found=searcher.not_found,
         late_ms=_percentiles(seen.late, 1000),
+        drain_s={name: _rounded(getattr(drains, name)) for name in ("first", "half", "last")},
+        drained=drains.done,
+        busy_in_a_row=drains.busy_in_a_row,
         busy=seen.busy,
         busy_waited_s=seen.busy_seconds,
         paced=seen.paced,
@@ -109,8 +118,12 @@ def show(report: Report) -> None:
         )
     ]
     table({"what": "", "p50": "p50", "p95": "p95", "p99": "p99", "highest": "HIGHEST"}, rows)
+    if report.drain_s["last"] is not None:
+        told = ", ".join(f"{value or 0:,.1f}" for value in report.drain_s.values())
+        click.echo(f"backlogs: {report.drained:,} agents have sent theirs; a tenth, half, all after {told} s")
     click.echo(
-        f"503s {report.busy:,} (waited {report.busy_waited_s:,.0f} s), receipts with a send rate {report.paced:,}, "
+        f"503s {report.busy:,} (waited {report.busy_waited_s:,.0f} s, at most {report.busy_in_a_row} in a row), "
+        f"receipts with a send rate {report.paced:,}, "
         f"lost contact {report.lost_contact:,}, refused {report.refused:,}, not found in time {report.not_found:,}"
     )
     if report.problem:
@@ -119,6 +132,10 @@ def show(report: Report) -> None:
     click.secho(
         "nothing lost" if report.whole else f"{report.lost:,} events lost", fg="green" if report.whole else "red"
     )
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
 
 
 def _percentiles(spread: "Spread", factor: float) -> dict[str, float | None]:

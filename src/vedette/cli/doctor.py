@@ -6,7 +6,8 @@ from typing import NamedTuple
 import click
 
 from vedette.cli.client import Client, config_files
-from vedette.cli.connection import connected
+from vedette.cli.connection import ListingGroup, connected
+from vedette.cli.doctor_sizing import sizing
 from vedette.cli.ledger import ledgers
 from vedette.cli.printing import json_lines, size, span
 from vedette.runtime.clock import HOUR, MINUTE, now
@@ -24,9 +25,29 @@ class Finding(NamedTuple):
     says: str
 
 
-@click.command("doctor")
+class CheckingGroup(ListingGroup):
+    """`vedette doctor` checks; its other commands are named."""
+
+    default = "check"
+
+
+@click.group("doctor", cls=CheckingGroup)
+def doctor() -> None:
+    """Check that this command, the server and the hosts are well; reckon what a server needs.
+
+    \b
+    Examples:
+      vedette doctor
+      vedette doctor sizing --hosts 20000 --events-per-host-hour 800 --days 90
+    """  # noqa: D301 - click wants the backspace itself
+
+
+doctor.add_command(sizing)
+
+
+@doctor.command("check")
 @connected
-def doctor(client: Client, *, as_json: bool) -> None:
+def check(client: Client, *, as_json: bool) -> None:
     """Check the connection, the server's parts, the audit log, the hosts and the ledger; exit 1 if one is not well."""
     found = list(_findings(client))
     if as_json:

@@ -42,6 +42,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """No batch is due after this."""
     backlog: int = 0
     """Events kept during an outage, which are all that is sent; 0 = none."""
+    watched: bool = True
+    """Whether it is measured how soon its events are found."""
 
 
 class Member:
@@ -54,6 +56,11 @@ class Member:
         """The last sequence number that has a receipt; also how many have one."""
         self.failed = ""
         """Why it sends no more, if its batch was refused for good."""
+        self.drained: float | None = None
+        """Seconds from its beginning until its backlog had its last receipt; None: not yet, or it has none."""
+        self.longest_row = 0
+        """Answers 503 to one batch, at most."""
+        self._row = 0
         self._plan, self._host = plan, msgspec.structs.replace(facts(number), id=identity.agent)
         self._rate, self._backoff = Rate(), Backoff()
         self._due = plan.begin
@@ -63,6 +70,11 @@ class Member:
     def waiting(self) -> bool:
         """Whether a batch was made that has no receipt yet."""
         return self._held is not None
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether it sends new events and no backlog."""
+        return not self._plan.backlog
 
     @property
     def due(self) -> float:
@@ -90,8 +102,11 @@ class Member:
             tally.unreachable(f"the receipt does not cover {first}..{last}")
             return done + self._backoff.failed()
         tally.receipt(done - now, events=self._plan.count, size=len(self._held), rate=receipt.rate)
-        tally.newest = (self.identity.agent, self.epoch, last, now)
-        self.acknowledged, self._held = last, None
+        if self._plan.watched:
+            tally.newest = (self.identity.agent, self.epoch, last, now)
+        self.acknowledged, self._held, self._row = last, None, 0
+        if 0 < self._plan.backlog <= last:
+            self.drained = done - self._plan.begin
         self._backoff.succeeded()
         self._rate.limit = receipt.rate
         self._rate.sent(self._plan.count, done)
@@ -115,6 +130,8 @@ class Member:
         if error.status == 503:
             pause = self._backoff.failed(asked=error.retry_after)
             tally.told_to_wait(pause)
+            self._row += 1
+            self.longest_row = max(self.longest_row, self._row)
             return time.monotonic() + pause
         self.failed = str(error)
         tally.refuse(self.failed)

@@ -15,7 +15,7 @@ from vedette.agent.core.identity import Identity, IdentityStore
 from vedette.agent.core.transport import Transport
 from vedette.fleet.content import Content
 from vedette.fleet.member import Member, Plan
-from vedette.fleet.tally import Spread, Tally, spread
+from vedette.fleet.tally import Spread, Tally, percentile, spread
 from vedette.runtime.clock import Clock
 from vedette.schema.events.base import Event
 
@@ -23,6 +23,10 @@ SEND_EVERY = 2.0
 """Seconds between two batches of an agent, as real ones have it by default."""
 LARGEST = 5_000
 """Events of a batch."""
+RETURN_SECONDS = 60.0
+"""Within so long ten thousand agents return: they try again every one to two minutes while the server is away."""
+CALM_EVENTS = 4
+"""Events that a calm agent sends at a time: about ten times those of a desktop."""
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +39,8 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     """Events of a batch; 0 = what an agent gathers in SEND_EVERY seconds, at rate 0: 1,000."""
     backlog: int = 0
     """Events that each agent kept during an outage, sent instead of new ones; 0 = none."""
+    calm: int = 0
+    """So many of the agents were not away: they send CALM_EVENTS new events every SEND_EVERY seconds meanwhile."""
     threads: int = 16
     connections: int = 2_000
     """Kept open at the same time; further members connect for each batch."""
@@ -78,26 +84,40 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """Batches that were made and have no receipt yet."""
 
 
+class Drains(msgspec.Struct, frozen=True, kw_only=True):
+    """How those that were away got rid of their backlogs. Seconds from an agent's return to its last receipt."""
+
+    agents: int
+    done: int
+    first: float | None
+    """The tenth that was done first needed at most so long."""
+    half: float | None
+    last: float | None
+    busy_in_a_row: int
+    """Answers 503 to one batch of one agent, at most."""
+
+
 class Fleet:
     """Members and the threads that send for them. `start`, look at `seen`, then `stop` and `join`."""
 
     def __init__(self, identities: Sequence[tuple[IdentityStore, Identity]], load: Load, *, clock: Clock) -> None:
         self._load, self._clock = load, clock
         count = max(1, min(load.threads, len(identities)))
-        self._contents = [
-            Content(load.count, clock=clock, seed=number, replayed=load.replayed) for number in range(count)
-        ]
-        begin, draw = time.monotonic(), random.random
+        begin = time.monotonic()
         self.members = [
-            Member(
-                number, store, identity,
-                Plan(
-                    count=load.count, interval=load.interval, begin=begin + draw() * max(1.0, load.interval),
-                    end=begin + load.seconds, backlog=load.backlog,
-                ),
-            )
+            Member(number, store, identity, _plan(load, begin, calm=number < load.calm, agents=len(identities)))
             for number, (store, identity) in enumerate(identities)
-        ]  # fmt: skip
+        ]
+        calm, busy = self.members[: load.calm], self.members[load.calm :]
+        # Calm members have a thread of their own, so that they never wait behind the requests of others.
+        self._groups = [(load.count, busy[number::count]) for number in range(count)]
+        self._groups += [(CALM_EVENTS, calm)] if calm else []
+        self._contents = [
+            Content(size, clock=clock, seed=number, replayed=load.replayed)
+            for number, (size, _) in enumerate(self._groups)
+        ]
+        self._sending = count
+        self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._tallies: list[Tally] = []
         self._stop = threading.Event()
@@ -106,10 +126,10 @@ class Fleet:
     def start(self) -> None:
         """Begin to send."""
         raise_file_limit()
-        for number, content in enumerate(self._contents):
+        for number, ((_, members), content) in enumerate(zip(self._groups, self._contents, strict=True)):
             tally = Tally()
             self._tallies.append(tally)
-            work = partial(self._send, self.members[number :: len(self._contents)], content, tally)
+            work = partial(self._send, members, content, tally)
             thread = threading.Thread(target=self._guarded, args=(work,), name=f"fleet-{number}", daemon=True)
             self._threads.append(thread)
         for thread in self._threads:
@@ -156,6 +176,19 @@ class Fleet:
             waiting=sum(member.waiting for member in self.members),
         )
 
+    def drains(self) -> Drains:
+        """Say how the backlogs went."""
+        away = [member for member in self.members if not member.is_calm]
+        took = sorted(member.drained for member in away if member.drained is not None)
+        return Drains(
+            agents=len(away),
+            done=len(took),
+            first=percentile(took, 0.1) if took else None,
+            half=percentile(took, 0.5) if took else None,
+            last=took[-1] if took else None,
+            busy_in_a_row=max((member.longest_row for member in self.members), default=0),
+        )
+
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
             work()
@@ -164,11 +197,12 @@ class Fleet:
             self._stop.set()
 
     def _send(self, members: Sequence[Member], content: Content, tally: Tally) -> None:
-        lines = Lines(max(1, self._load.connections // len(self._contents)))
+        lines = Lines(max(1, self._load.connections // len(self._groups)))
+        company = bool(self._load.calm) and bool(members) and members[0].is_calm
         queue = [(member.due, member.number, member) for member in members]
         heapq.heapify(queue)
         try:
-            while queue and not self._stop.is_set():
+            while queue and not self._stop.is_set() and not (company and not self._sending):
                 due, number, member = heapq.heappop(queue)
                 pause = due - time.monotonic()
                 if pause > 0 and self._stop.wait(pause):
@@ -178,6 +212,26 @@ class Fleet:
                     heapq.heappush(queue, (again, number, member))
         finally:
             lines.close()
+            if not company:
+                with self._lock:
+                    self._sending -= 1
+
+
+def _plan(load: Load, begin: float, *, calm: bool, agents: int) -> Plan:
+    if calm:
+        count, interval, backlog, within = CALM_EVENTS, SEND_EVERY, 0, SEND_EVERY
+    else:
+        count, interval, backlog, within = load.count, load.interval, load.backlog, max(1.0, load.interval)
+        if backlog:
+            within = max(1.0, RETURN_SECONDS * min(1.0, agents / 10_000))
+    return Plan(
+        count=count,
+        interval=interval,
+        begin=begin + random.random() * within,  # noqa: S311 - spreads the load
+        end=begin + load.seconds,
+        backlog=backlog,
+        watched=calm or not load.calm,
+    )
 
 
 class Lines:

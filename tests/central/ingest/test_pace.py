@@ -27,10 +27,10 @@ STORED = 30_000
 """Events a second that the pipeline of these tests takes."""
 
 
-def header(count: int, *, agent: int = 1, backlog: bool = False) -> BatchHeader:
+def header(count: int, *, agent: int = 1, backlog: bool = False, more: int = 0) -> BatchHeader:
     return BatchHeader(
         agent=f"{agent:032x}", epoch="1" * 16, first=1, last=count, count=count, sent=NOW,
-        spool_oldest=NOW - BACKLOG_AGE - 1 if backlog else NOW - SECOND,
+        spool_oldest=NOW - BACKLOG_AGE - 1 if backlog else NOW - SECOND, spool_events=count + more,
     )  # fmt: skip
 
 
@@ -128,7 +128,8 @@ class Return:
             self.second += 1
 
     def _send(self, agent: int) -> None:
-        answer = self.node.send(header(1_000, agent=agent, backlog=True))
+        more = 1_000 * (self.left[agent] - 1)
+        answer = self.node.send(header(1_000, agent=agent, backlog=True, more=more))
         if answer < 0:
             self._refused(agent, -answer)
             return

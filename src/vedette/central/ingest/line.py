@@ -47,10 +47,10 @@ class Line:
         """Whether it is this agent's turn."""
         return agent in self._called
 
-    def is_back(self, agent: str, at: Micros) -> bool:
-        """Whether an agent waits and has come when it was told to, not before."""
+    def is_early(self, agent: str, at: Micros) -> bool:
+        """Whether an agent waits and has come before it was told to."""
         place = self._waiting.get(agent)
-        return place is not None and at >= place.told
+        return place is not None and at < place.told
 
     def stand(self, agent: str, count: int, at: Micros, *, speed: float) -> int:
         """Give the seconds after which to come again, if `speed` events a second are called.

@@ -102,12 +102,8 @@ class Pace:
             self._waiting += header.count
             return 0
         self._bulk[header.agent] = at
-        if header.count and not self._has_room(header.agent, at):
-            speed = max(LEAST_DRAIN, EAGER * self._meter.rate)
-            wait = self._line.stand(header.agent, header.count, at, speed=speed)
-            raise Refused("spool_deep", "others are first", retry_after=wait)
         if header.count:
-            self._line.leave(header.agent)
+            self._queue(header, at)
         self._waiting += header.count
         return self._share()
 
@@ -125,8 +121,18 @@ class Pace:
             return 0
         return max(1, round(EAGER * self._meter.rate / max(1, len(self._bulk))))
 
+    def _queue(self, header: BatchHeader, at: Micros) -> None:
+        """Let a batch pass the line, at whose end its agent stands then if it has more. Raises Refused."""
+        speed = max(LEAST_DRAIN, EAGER * self._meter.rate)
+        if not self._has_room(header.agent, at):
+            wait = self._line.stand(header.agent, header.count, at, speed=speed)
+            raise Refused("spool_deep", "others are first", retry_after=wait)
+        self._line.leave(header.agent)
+        if len(self._line) and header.spool_events > header.count:
+            self._line.stand(header.agent, header.count, at, speed=speed)
+
     def _has_room(self, agent: str, at: Micros) -> bool:
         """Whether it is this agent's turn, nobody waits, or the pipeline would soon have nothing to do."""
         if self._line.is_called(agent) or not len(self._line):
             return not self.is_deep
-        return self._line.is_back(agent, at) and self._waiting <= self.depth // 4
+        return not self._line.is_early(agent, at) and self._waiting <= self.depth // 4
