@@ -44,7 +44,7 @@ def test_flags_win_over_settings_and_names_add_up() -> None:
 
 def test_each_pipeline_has_its_share_and_the_store_is_stopped_last() -> None:
     parts = {part.name: part for part in app._parts(CentralSettings(pipelines=3))}
-    assert set(parts) == {"store", "ingest", "api", "upkeep", "pipeline-0", "pipeline-1", "pipeline-2"}
+    assert set(parts) == {"store", "ingest", "api", "scanner", "upkeep", "pipeline-0", "pipeline-1", "pipeline-2"}
     assert parts["pipeline-2"].arguments == ("--share", "2", "--of", "3")
     assert [name for name, part in parts.items() if part.last] == ["store"]
     assert parts["ingest"].after == ()
@@ -57,7 +57,7 @@ def test_a_node_has_the_parts_of_its_roles_and_without_a_bus_none_of_it() -> Non
     bus = "tls://a.example:4222"
     assert names(roles=("ingest",), bus_url=bus) == {"ingest": (), "forward": ("ingest",)}
     assert names(roles=("pipeline",), bus_url=bus) == {"pipeline-0": (), "receive": ()}
-    assert names(roles=("store", "api")) == {"store": (), "api": ("store",)}
+    assert names(roles=("store", "api")) == {"store": (), "api": ("store",), "scanner": ()}
     assert set(names(bus_url=bus)) == {*names(), "forward", "receive"}
 
 

@@ -88,6 +88,7 @@ def _parts(chosen: CentralSettings) -> list[Part]:
             after=("store", "ingest"),
         ),
         Part(name="upkeep", module="vedette.central.upkeep", after=("store", "ingest")),
+        Part(name="scanner", module="vedette.central.scanner"),
         *(
             Part(
                 name=f"pipeline-{share}",
@@ -110,7 +111,7 @@ def _parts(chosen: CentralSettings) -> list[Part]:
 
 def _role_of(part: Part) -> str:
     """Give the role in which a node has this part."""
-    return {"forward": "ingest", "receive": "pipeline"}.get(part.name, part.name.partition("-")[0])
+    return {"forward": "ingest", "receive": "pipeline", "scanner": "api"}.get(part.name, part.name.partition("-")[0])
 
 
 def _lock(layout: Layout) -> int:

@@ -28,6 +28,9 @@ class Layout:
         self.updates_key = self.keys / "updates.pem"
         """Signs the manifests of agent releases: Ed25519."""
 
+        self.objects_key = self.keys / "objects.key"
+        """Encrypts what is in Storage: 32 random bytes."""
+
         self.tls = self.data / "tls"
         self.ca_certificate = self.tls / "ca.pem"
         self.server_certificate = self.tls / "server.pem"
@@ -44,6 +47,8 @@ class Layout:
         self.releases = self.data / "releases"
         self.compiled = self.data / "compiled"
         """What engines make of rules: made again from the rules when it is not there."""
+        self.objects = self.data / "objects"
+        """Storage: files to scan and results of tasks, encrypted."""
         self.state_file = self.data / "state.sqlite"
 
         self.copying = self.data / "copying"
@@ -77,7 +82,7 @@ class Layout:
 
     def create(self) -> None:
         """Make the directories that are missing and take from others what they may not have."""
-        folders = (self.keys, self.tls, self.spool, self.store, self.dead_letter, self.releases, self.run)
+        folders = (self.keys, self.tls, self.spool, self.store, self.dead_letter, self.releases, self.objects, self.run)
         for folder in (self.data, *folders):
             folder.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
             if folder.stat().st_mode & 0o777 != _PRIVATE:

@@ -8,6 +8,7 @@ import datetime as dt
 import hashlib
 import ipaddress
 import logging
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -126,6 +127,12 @@ def ensure_signing_key(path: Path) -> None:
     """Make an Ed25519 key for one purpose unless it is there."""
     if not path.exists():
         write_atomic(path, _private_pem(ed25519.Ed25519PrivateKey.generate()))
+
+
+def ensure_secret(path: Path, size: int) -> None:
+    """Make a file of random bytes for one purpose unless it is there."""
+    if not path.exists():
+        write_atomic(path, os.urandom(size))
 
 
 def load_signing_key(path: Path) -> ed25519.Ed25519PrivateKey:

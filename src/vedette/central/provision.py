@@ -14,6 +14,7 @@ from vedette.schema.access import RIGHTS, Role
 from vedette.schema.fields import Micros
 from vedette.schema.policies import Settings, SignedSettings
 from vedette.schema.signed import PinnedKeys
+from vedette.store.objects import KEY_BYTES
 from vedette.store.state import State, accounts, audit, groups, migrate, open_state, settings, tokens
 from vedette.wire.signature import key_id
 from vedette.wire.tls import FINGERPRINT_DIGITS
@@ -43,6 +44,7 @@ def provision(layout: Layout, chosen: CentralSettings, *, now: Micros) -> FirstS
     pki.ensure_server_certificate(layout.server_certificate, authority, names, now=now)
     for path in (layout.settings_key, layout.audit_key, layout.tasks_key, layout.updates_key):
         pki.ensure_signing_key(path)
+    pki.ensure_secret(layout.objects_key, KEY_BYTES)
     url = state_url(layout, chosen)
     migrate(url)
     state = open_state(url)

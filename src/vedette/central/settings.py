@@ -41,6 +41,8 @@ class CentralSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Days that events stay, the present one included, unless a tenant has a rule of its own; 0 = no limit."""
     retention_bytes: int = 0
     """Bytes that the events of all tenants may take; 0 = no limit."""
+    storage_bytes: int = 20 << 30
+    """Bytes that objects in Storage may take; the oldest go first."""
     roles: tuple[Role, ...] = ROLES
     """What this node does; fewer than all when several nodes share the work."""
     store_url: str = ""
@@ -66,8 +68,9 @@ def load(layout: Layout) -> CentralSettings:
         split_address(address)
     if not 1 <= settings.pipelines <= 64:
         raise ConfigError(f"{layout.settings_file}: pipelines must be 1 to 64, not {settings.pipelines}")
-    if min(settings.retention_days, settings.retention_bytes) < 0:
-        raise ConfigError(f"{layout.settings_file}: retention_days and retention_bytes must not be negative")
+    if min(settings.retention_days, settings.retention_bytes, settings.storage_bytes) < 0:
+        what = "retention_days, retention_bytes and storage_bytes"
+        raise ConfigError(f"{layout.settings_file}: {what} must not be negative")
     problem = _problem_of_roles(settings) or (_problem_of_bus(settings) if settings.bus_url else "")
     if problem:
         raise ConfigError(f"{layout.settings_file}: {problem}")

@@ -28,7 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "replay": ("vedette.cli.replay:replay", "Look for behaviour in recorded events, without a server."),
     "rules": ("vedette.cli.rules:rules", "Keep, check and try rules: Sigma, IOC files, YARA."),
     "settings": ("vedette.cli.settings:settings", "Show and publish the settings of host groups."),
-    "storage": ("vedette.cli.storage:storage", "What the events take on disk, how long they stay."),
+    "storage": ("vedette.cli.storage:storage", "What events take on disk, how long they stay; objects."),
     "tokens": ("vedette.cli.tokens:tokens", "Make, list and revoke enrolment tokens."),
     "tree": ("vedette.cli.tree:tree", "Show a process with its ancestors and descendants."),
     "upgrades": ("vedette.cli.upgrades:upgrades", "Bring a new version of the agent to hosts, in stages."),

@@ -1,7 +1,9 @@
-"""`vedette storage`: what the events take on disk, and how long they stay."""
+"""`vedette storage`: what the events take on disk, how long they stay, and the objects that are kept."""
 
 import re
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 
@@ -18,7 +20,7 @@ class _Storage(ListingGroup):
 
 @click.group("storage", cls=_Storage)
 def storage() -> None:
-    """Show what events take on the server's disk, and set how long they stay.
+    """Show what events take on the server's disk, set how long they stay; keep objects: files and results of tasks.
 
     \b
     Examples:
@@ -26,6 +28,9 @@ def storage() -> None:
       vedette storage days
       vedette storage retention default --days 90 --bytes 500G
       vedette storage removals
+      vedette storage put suspicious.exe
+      vedette storage list --status detected
+      vedette storage get SHA256 --output sample.zip
     """  # noqa: D301 - click wants the backspace itself
 
 
@@ -141,6 +146,76 @@ def redrive(client: Client, *, as_json: bool, names: tuple[str, ...]) -> None:
         click.echo(
             f"{sent['files']} files with {sent['events']:,} events are on their way; see dead-letters --redrives"
         )
+
+
+@storage.command("put")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@connected
+def put(client: Client, *, as_json: bool, files: tuple[Path, ...]) -> None:
+    """Put files into Storage: they are scanned with the YARA rules there, and again when those change."""
+    for file in files:
+        made = client.upload(f"/objects?name={quote(file.name[:500])}", file)
+        if as_json:
+            json_line(made)
+        else:
+            click.echo(f"{made['sha256']}  {file}")
+
+
+@storage.command("list")
+@click.option("--status", type=click.Choice(["detected", "clean", "not_scanned"]), help="Only these.")
+@connected
+def objects(client: Client, *, as_json: bool, status: str | None) -> None:
+    """List the objects in Storage, newest first, and what was found in them."""
+    found = client.pages("/objects", status=status or "", limit=1000)
+    if as_json:
+        json_lines(found)
+        return
+    rows = [
+        one
+        | {
+            "added": when(one["added"]),
+            "size": size(one["size"]),
+            "status": one["status"] or "waiting",
+            "what": ", ".join(finding["category"] for finding in one["findings"]) or one["reason"],
+        }
+        for one in found
+    ]
+    columns = {"added": "ADDED", "size": "SIZE", "status": "STATUS", "sha256": "SHA256", "name": "NAME", "what": "WHAT"}
+    table(columns, rows)
+
+
+@storage.command("get")
+@click.argument("sha256")
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="The zip to write.")
+@click.option("--password", default="infected", show_default=True, help="Of the zip, which is encrypted (AES-256).")
+@connected
+def get(client: Client, sha256: str, *, as_json: bool, output: Path, password: str) -> None:
+    """Fetch an object as an encrypted zip; it never leaves the server as it is."""
+    with output.open("xb") as file:
+        for part in client.stream(f"/objects/{sha256}/download", {"password": password}):
+            file.write(part)
+    if as_json:
+        json_line({"sha256": sha256, "output": str(output)})
+
+
+@storage.command("rescan")
+@click.argument("sha256")
+@connected
+def rescan(client: Client, sha256: str, *, as_json: bool) -> None:
+    """Have an object scanned again."""
+    found = client.post(f"/objects/{sha256}/rescan")
+    if as_json:
+        json_line(found)
+
+
+@storage.command("remove")
+@click.argument("sha256")
+@connected
+def remove(client: Client, sha256: str, *, as_json: bool) -> None:
+    """Remove an object from Storage."""
+    client.delete(f"/objects/{sha256}")
+    if as_json:
+        json_line({"sha256": sha256})
 
 
 def _row(one: dict[str, Any]) -> dict[str, Any]:

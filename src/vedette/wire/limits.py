@@ -56,6 +56,9 @@ TASKS = 16
 """Tasks handed over at once."""
 TASKS_BYTES = 1 * MIB
 
+# An object in Storage.
+OBJECT_BYTES = 1024 * MIB
+
 # A release of the agent.
 ARCHIVE_BYTES = 256 * MIB
 """The compressed archive."""

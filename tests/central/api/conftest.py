@@ -28,6 +28,7 @@ from vedette.schema.policies import Settings, SignedSettings
 from vedette.store.columns import ipc_stream
 from vedette.store.event_table import create_table
 from vedette.store.events import EventStore
+from vedette.store.objects import ObjectFiles
 from vedette.store.releases import ReleaseFiles
 from vedette.store.state import (
     State,
@@ -97,7 +98,12 @@ class Api:
             ca_fingerprint="f" * 32,
         )
         self.releases = ReleaseFiles(releases)
-        self.parts = Parts(state=state, keys=keys, events=store, releases=self.releases, clock=clock, limits=limits)
+        self.objects = ObjectFiles(releases.parent / "objects", b"k" * 32)
+        self.objects.folder.mkdir()
+        self.parts = Parts(
+            state=state, keys=keys, events=store, releases=self.releases, objects=self.objects,
+            clock=clock, limits=limits,
+        )  # fmt: skip
         self.app = build(self.parts)
         self.url = ""
         self._clients: list[httpx.Client] = []

@@ -16,6 +16,7 @@ from vedette.central.api import (
     host_settings,
     hosts,
     ledger,
+    objects,
     openapi,
     problems,
     processes,
@@ -31,7 +32,7 @@ from vedette.central.api.body_limit import BodyLimit
 from vedette.central.api.headers import SecurityHeaders
 from vedette.central.api.parts import Limits, Parts
 from vedette.central.api.routes import Routes
-from vedette.wire.limits import ARCHIVE_BYTES
+from vedette.wire.limits import ARCHIVE_BYTES, OBJECT_BYTES
 
 SUBJECTS: tuple[Routes, ...] = (
     signing_in.routes,
@@ -51,6 +52,7 @@ SUBJECTS: tuple[Routes, ...] = (
     releases.routes,
     rollouts.routes,
     storage.routes,
+    objects.routes,
     dead_letters.routes,
     audit_log.routes,
     health.routes,
@@ -75,7 +77,8 @@ def bare(limits: Limits) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.add_middleware(BodyLimit, most=limits.body, larger={f"{routes.PREFIX}/releases": ARCHIVE_BYTES})
+    larger = {f"{routes.PREFIX}/releases": ARCHIVE_BYTES, f"{routes.PREFIX}/objects": OBJECT_BYTES}
+    app.add_middleware(BodyLimit, most=limits.body, larger=larger)
     problems.install(app)
     app.add_middleware(SecurityHeaders)
     routes.install(app, SUBJECTS)

@@ -10,6 +10,7 @@ from vedette.central.api.throttle import Throttle
 from vedette.query.search import Ask
 from vedette.runtime.clock import SECOND, Clock
 from vedette.schema.signed import PinnedKeys
+from vedette.store.objects import ObjectFiles
 from vedette.store.releases import ReleaseFiles
 from vedette.store.retention import Policy
 from vedette.store.state import State, accounts, tasks
@@ -32,6 +33,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Logins at once from one address, then one each 6 seconds."""
     export_rows: int = 1_000_000
     """Rows of one export."""
+    uploads: int = 4
+    """Objects that are put into Storage at the same time."""
     streams: int = 64
     """Callers that are told of alerts as they come."""
 
@@ -78,11 +81,13 @@ class Parts:
         keys: Keys,
         events: Ask,
         releases: ReleaseFiles,
+        objects: ObjectFiles,
         clock: Clock,
         limits: Limits | None = None,
         node: Node | None = None,
     ) -> None:
         self.state, self.keys, self.events, self.releases, self.clock = state, keys, events, releases, clock
+        self.objects = objects
         self.node = node or Node()
         self.limits = limits or Limits()
         self.logins = Throttle(clock, burst=self.limits.logins, interval=6 * SECOND)
@@ -90,6 +95,7 @@ class Parts:
         self.unknown_names = Throttle(clock, burst=accounts.FREE_FAILURES, interval=accounts.FIRST_WAIT)
         """Makes a name that no account has wait as an account does, so that waiting tells nothing."""
         self.hashing = BoundedSemaphore(self.limits.hashes)
+        self.storing = BoundedSemaphore(self.limits.uploads)
         self.uploading = BoundedSemaphore(1)
         self.searching = BoundedSemaphore(self.limits.searches)
         self.checking = BoundedSemaphore(2)

@@ -22,6 +22,7 @@ from vedette.runtime.clock import now
 from vedette.runtime.errors import ConfigError
 from vedette.runtime.files import write_atomic
 from vedette.schema.policies import SignedSettings
+from vedette.store.objects import ObjectFiles
 from vedette.store.releases import ReleaseFiles
 from vedette.store.state import open_state
 from vedette.wire.release import sign_manifest
@@ -40,11 +41,14 @@ def run(layout: Layout, chosen: CentralSettings, listen: str, ask: Ask) -> None:
     try:
         releases = ReleaseFiles(layout.releases)
         releases.sweep()
+        objects = ObjectFiles(layout.objects, layout.objects_key.read_bytes())
+        objects.sweep()
         parts = Parts(
             state=state,
             keys=load_keys(layout),
             events=ask,
             releases=releases,
+            objects=objects,
             clock=now,
             node=Node(
                 agents_port=lambda: port_of(layout, "ingest"),
