@@ -1,11 +1,25 @@
 """The event table's definition follows the field dictionary."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.query.conftest import arrow
+from tests.store.conftest import StoreProcess
+from tests.store.test_hour_table import START, equal
 
 from vedette.schema.dictionary import EVENT_ID, FIELDS, Field, Kind
-from vedette.store.event_table import REQUIRED, add_columns, column_type, create_table, integer_type, reference_ddl
+from vedette.store.columns import ipc_stream
+from vedette.store.event_table import (
+    REQUIRED,
+    TABLE,
+    add_columns,
+    column_type,
+    create_table,
+    integer_type,
+    reference_ddl,
+)
+from vedette.store.hour_table import FEED, HOURS
 
 RECORDED = Path(__file__).parent.parent.parent / "docs" / "reference" / "event.sql"
 
@@ -59,3 +73,44 @@ def test_an_older_table_gets_what_it_lacks() -> None:
     assert "ADD INDEX IF NOT EXISTS index_file_path" in changes
     assert "ADD COLUMN IF NOT EXISTS `process.pid` Nullable(UInt32)" in changes
     assert add_columns(FIELDS) == ""
+
+
+@pytest.mark.slow
+def test_a_store_of_an_older_version_gets_its_columns_and_keeps_its_rows(
+    tmp_path: Path, store_at: Callable[[Path], StoreProcess]
+) -> None:
+    """The first version's table is this one's without some columns, their indexes, and the counts by hour."""
+    lacking = ("file.path", "process.pid", "dns.answers", "winlog.data")
+    process = store_at(tmp_path)
+    store = process.start()
+    for statement in (f"DROP VIEW {FEED}", f"DROP TABLE {HOURS}", f"DROP TABLE {TABLE}", older_table(lacking)):
+        store.command(statement)
+    store.insert(ipc_stream(arrow([row(number) for number in range(50)])), token="0/0")
+    process.stop()
+
+    store = process.start()
+    assert set(FIELDS) <= set(store.columns())
+    assert store.query("SELECT count(), sum(`event.sequence`), countIf(`file.path` IS NULL) FROM event") == [
+        (50, 1225, 50)
+    ]
+    new = row(50) | {"file.path": "/bin/x", "process.pid": 7, "dns.answers": ["a"], "winlog.data": {"k": "v"}}
+    for _ in range(2):
+        store.insert(ipc_stream(arrow([new])), token="1/0")
+    columns = "`event.sequence`, `process.pid`, `dns.answers`, `winlog.data`"
+    found = store.query(f"SELECT {columns} FROM event WHERE lower(`file.path`) = '/bin/x'")
+    assert found == [(50, 7, ["a"], {"k": "v"})]
+    assert equal(store) == 51
+    process.stop()
+    assert equal(process.start()) == 51
+
+
+def row(number: int) -> dict[str, object]:
+    return {
+        "tenant": "t", "host.id": "a" * 32, "event.type": "os_log", "event.time": START + number,
+        "event.received": START, "event.epoch": "e" * 16, "event.sequence": number,
+    }  # fmt: skip
+
+
+def older_table(lacking: tuple[str, ...]) -> str:
+    lines = create_table().split("\n")
+    return "\n".join(line for line in lines if not any(f"`{name}`" in line for name in lacking))

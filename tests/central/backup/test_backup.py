@@ -254,6 +254,9 @@ def test_what_cannot_be_backed_up_is_said(prepared_node: Node, tmp_path: Path) -
     prepared_node.layout.settings_file.write_text('state_url = "postgresql://db/vedette"\n')
     with pytest.raises(BackupError, match="state_url names postgresql"):
         make(prepared_node, tmp_path / "backup")
+    prepared_node.layout.settings_file.write_text('bus_url = "tls://bus:4222"\nnode = 1\n')
+    with pytest.raises(BackupError, match="shares the work with others"):
+        make(prepared_node, tmp_path / "backup")
     assert not (tmp_path / "backup").exists()
 
 

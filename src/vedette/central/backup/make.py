@@ -15,7 +15,7 @@ from vedette.central.backup.manifest import BackupError, Kept, Manifest
 from vedette.central.backup.moment import Moment, taken
 from vedette.central.exclusive import exclusively
 from vedette.central.layout import Layout
-from vedette.central.settings import load
+from vedette.central.settings import ROLES, load
 from vedette.central.store_link import StoreAddress, StoreLink
 from vedette.runtime.clock import Clock
 from vedette.store.state import State, audit, open_state
@@ -61,18 +61,22 @@ def backup(data: Path, target: Path, *, clock: Clock, progress: Progress) -> Mad
 
 
 def _check(layout: Layout, target: Path) -> None:
-    if not layout.state_file.is_file() and not load(layout).state_url:
-        raise BackupError(f"there is no Central Node in {layout.data}")
-    url = load(layout).state_url
-    if url not in {"", layout.state_url}:
-        where = url.partition(":")[0]
+    chosen = load(layout)
+    if chosen.state_url not in {"", layout.state_url}:
+        where = chosen.state_url.partition(":")[0]
         raise BackupError(
             f"the state of this Central Node is not in {layout.data} (state_url names {where}), so it cannot be copied "
             "in the same moment as the events: stop the node, then copy the database and the directory with their own "
             "tools"
         )
-    if load(layout).store_url:
-        raise BackupError(f"the events are not in {layout.data}: make the backup on the node that has the event store")
+    if chosen.bus_url or chosen.store_url or set(chosen.roles) != set(ROLES):
+        raise BackupError(
+            f"the Central Node in {layout.data} shares the work with others (roles, store_url, bus_url), so no copy of "
+            "its directory alone is whole: stop all nodes, then copy their directories, the store and the state with "
+            "their own tools"
+        )
+    if not layout.state_file.is_file():
+        raise BackupError(f"there is no Central Node in {layout.data}")
     if target.resolve().is_relative_to(layout.data.resolve()):
         raise BackupError(f"{target} is inside of what is copied: name a folder elsewhere, best on another disk")
 
