@@ -38,7 +38,7 @@ def test_the_file_is_read_and_an_unknown_setting_named(tmp_path: Path) -> None:
 
 
 BUS = 'bus_url = "tls://a.example:4222"'
-INGEST, PIPELINE = 'roles = ["ingest"]', 'roles = ["pipeline"]\nstore_url = "https://s.example:8443"'
+INGEST, PIPELINE = 'roles = ["ingest"]', 'roles = ["pipeline"]\nnode = 2\nstore_url = "https://s.example:8443"'
 
 
 @pytest.mark.parametrize(
@@ -66,6 +66,7 @@ def test_nodes_share_the_work(tmp_path: Path, content: str) -> None:
         (f"{INGEST}\n{BUS}", "node must be 1"),
         (f"{INGEST}\nnode = 9001\n{BUS}", "node must be 1"),
         (f'roles = ["pipeline"]\n{BUS}', "store_url"),
+        (f'roles = ["pipeline"]\nstore_url = "https://s.example:8443"\n{BUS}', "node must be 1"),
         (f'store_url = "https://s.example:1"\nnode = 1\n{BUS}', "store_url"),
         ('roles = ["api"]\nstore_url = "http://s.example:1"', "https://HOST:PORT"),
         (f'{INGEST}\nnode = 1\nbus_url = "nats://a.example:4222"', "tls://HOST:PORT"),

@@ -34,8 +34,8 @@ def test_nothing_acknowledged_is_lost_or_stored_twice_when_the_bus_loses_its_lea
     port = several.wait_for_part("s", "store")
     for name, node in (("a", 1), ("b", 2)):
         several.start_node(name, ["ingest"], node=node)
-    for name in ("c", "d"):
-        several.start_node(name, ["pipeline"], store_url=f"http://127.0.0.1:{port}")
+    for name, node in (("c", 3), ("d", 4)):
+        several.start_node(name, ["pipeline"], node=node, store_url=f"http://127.0.0.1:{port}")
     ports = [several.wait_for_part(name, "ingest") for name in ("a", "b")]
 
     stop = threading.Event()

@@ -103,7 +103,7 @@ def _problem_of_bus(settings: CentralSettings) -> str:
     for server in bus_servers(settings):
         if not _is_private(server, plain="nats", secret="tls"):  # noqa: S106 - a scheme
             return f"bus_url must be tls://HOST:PORT, or nats:// on this host, not {server!r}"
-    if "ingest" in settings.roles and not 1 <= settings.node <= NODES:
+    if {"ingest", "pipeline"} & set(settings.roles) and not 1 <= settings.node <= NODES:
         return f"node must be 1 to {NODES} where a bus is used, not {settings.node}"
     if settings.bus_replicas not in {1, 3, 5}:
         return f"bus_replicas must be 1, 3 or 5, not {settings.bus_replicas}"

@@ -17,6 +17,7 @@ def test_nodes_never_share_a_number() -> None:
 def test_a_spool_keeps_its_name_and_another_has_another(tmp_path: Path) -> None:
     name = spool_identity(tmp_path / "one")
     assert spool_identity(tmp_path / "one") == name != spool_identity(tmp_path / "other")
+    assert [path.name for path in (tmp_path / "one").iterdir()] == ["identity"]
     (tmp_path / "one" / "identity").write_text("x")
     with pytest.raises(ConfigError, match="damaged"):
         spool_identity(tmp_path / "one")

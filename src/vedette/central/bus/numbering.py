@@ -1,10 +1,14 @@
-"""Numbers that segments have beyond their own node, and whose numbers they are."""
+"""Numbers of nodes, and those that segments have beyond their own node."""
 
+import contextlib
+import os
 import secrets
 from pathlib import Path
 
+from vedette.runtime.clock import Clock
 from vedette.runtime.errors import ConfigError
-from vedette.runtime.files import write_atomic
+from vedette.runtime.files import fsync_directory, write_atomic
+from vedette.store.state import State, nodes
 
 OF_A_NODE = 10**12
 """Segments that a node can number; a spool's file names have twelve digits."""
@@ -23,8 +27,20 @@ def spool_identity(spool: Path) -> str:
     path = spool / "identity"
     if not path.exists():
         spool.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_atomic(path, secrets.token_hex(16).encode())
+        made = spool / f".identity.{secrets.token_hex(4)}"
+        write_atomic(made, secrets.token_hex(16).encode())
+        with contextlib.suppress(FileExistsError):  # another process of this node was first
+            os.link(made, path)
+        made.unlink()
+        fsync_directory(spool)
     name = path.read_text(encoding="ascii", errors="replace").strip()
     if len(name) != 32:
         raise ConfigError(f"{path} is damaged: restore it, or empty {spool} and give this node a new number")
     return name
+
+
+def register(state: State, spool: Path, node: int, clock: Clock) -> None:
+    """Take the number of this node. Raises ConfigError when another has or had it, StoreError, OSError."""
+    identity = spool_identity(spool)
+    with state.write() as db:
+        nodes.register(db, node, identity, now=clock())

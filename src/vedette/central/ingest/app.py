@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from vedette.central.alerts.watch import EVERY_SECONDS, SilenceWatch
-from vedette.central.bus.numbering import spool_identity
+from vedette.central.bus.numbering import register
 from vedette.central.ingest.bookkeeping import Bookkeeping
 from vedette.central.ingest.committer import Committer
 from vedette.central.ingest.directory import Directory
@@ -30,7 +30,7 @@ from vedette.runtime.files import write_atomic
 from vedette.schema.fields import Micros
 from vedette.store.releases import ReleaseFiles
 from vedette.store.spool import Spool, SpoolLimits
-from vedette.store.state import State, nodes, open_state
+from vedette.store.state import State, open_state
 
 REFRESH_SECONDS = 0.5
 """Between two looks at the state: a revoked agent is refused within a second."""
@@ -171,19 +171,13 @@ def run(layout: Layout, settings: CentralSettings, listen: str) -> None:
     state = open_state(state_url(layout, settings))
     try:
         if settings.bus_url:
-            _register(state, layout, settings.node)
+            register(state, layout.spool, settings.node, now)
         listener = bind(*split_address(listen))
         ingest = Ingest(layout, settings, state)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(ingest, listener))
     finally:
         state.close()
-
-
-def _register(state: State, layout: Layout, node: int) -> None:
-    identity = spool_identity(layout.spool)
-    with state.write() as db:
-        nodes.register(db, node, identity, now=now())
 
 
 async def _serve(ingest: Ingest, listener: socket.socket) -> None:

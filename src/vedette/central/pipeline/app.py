@@ -6,6 +6,7 @@ import signal
 import threading
 from pathlib import Path
 
+from vedette.central.bus.numbering import register
 from vedette.central.layout import Layout
 from vedette.central.pipeline.detection import Detection
 from vedette.central.pipeline.state_link import StateLink
@@ -33,6 +34,8 @@ def run(data: Path, share: Share) -> None:
     state = open_state(state_url(layout, settings))
     spool = layout.received if shared else layout.spool
     spool.mkdir(mode=0o700, exist_ok=True)
+    if shared:
+        register(state, layout.spool, settings.node, now)
     link = StateLink(state, spool, clock=now, shared=shared, share=settings.node * MOST_SHARES + share.number)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -44,7 +44,7 @@ def register(db: Connection, number: int, identity: str, *, now: int) -> None:
     """Take a node's number for the spool `identity`. Raises ConfigError when another spool has or had it.
 
     Segments are known by their node's number and their own, and one that comes again is dropped: two spools with
-    one number would lose events in silence.
+    one number would lose events in silence. What engines remember is kept by the number of the pipeline's node.
     """
     db.execute(REGISTER, {"number": number, "identity": identity, "now": now})
     if db.execute(REGISTERED, {"number": number}).scalar_one() != identity:
