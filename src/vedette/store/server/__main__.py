@@ -47,11 +47,13 @@ def serve(data: Path, *, port: int, readers: int, memory: int) -> int:
     engine.prepare()
     if set_aside := engine.set_aside():
         engine.close()
-        if lost := forget(set_aside):
-            log.error("%d inserts were not written whole and are stored when they come again; starting anew", lost)
-            return 1
-        engine = Engine(data / "store", readers=readers, memory=memory)
-        engine.prepare()
+        lost = forget(set_aside)
+        log.error(
+            "%d parts are not whole and are set aside, %d of them of inserts, which are stored when they come again; "
+            "starting anew",
+            len(set_aside), lost,
+        )  # fmt: skip
+        return 1
     # The protocol is named because asyncio turns Nagle's delay off only then (40 ms a query otherwise).
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

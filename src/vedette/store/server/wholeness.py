@@ -8,8 +8,11 @@ from which it was merged. What an insert has lost is forgotten here, so that it 
 
 import os
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+
+from vedette.runtime.files import fsync_directory
 
 TOKENS = "deduplication_logs"
 """Folder of a table with one file or more of lines `operation, part, token`."""
@@ -72,18 +75,26 @@ _READ: dict[str, Callable[[bytes], bool]] = {
 
 SET_ASIDE = "broken-on-start_"
 """What the engine puts before the name of a part that it cannot load, in the table's folder `detached`."""
+SEEN = "seen_"
+"""What is put before that once the part's token is taken back."""
 
 
 def forget(set_aside: Iterable[Path]) -> int:
     """Take back the tokens of inserts of which a part was set aside; gives how many. Raises OSError.
 
-    The engine must not be open.
+    The engine must not be open. The folders get other names, as the engine may give the number of a part that is gone
+    to the next one.
     """
     lost: dict[Path, set[bytes]] = {}
-    for path in set_aside:
+    folders = list(set_aside)
+    for path in folders:
         name = re.sub(r"_try\d+$", "", path.name.removeprefix(SET_ASIDE))
         lost.setdefault(path.parent.parent / TOKENS, set()).add(name.encode())
-    return sum(_take_back(folder, parts) for folder, parts in lost.items())
+    taken_back = sum(_take_back(folder, parts) for folder, parts in lost.items())
+    for path in folders:
+        path.rename(path.with_name(f"{SEEN}{time.time_ns()}_{path.name}"))
+        fsync_directory(path.parent)
+    return taken_back
 
 
 def _take_back(folder: Path, parts: set[bytes]) -> int:
