@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
 from tests.normalise.windows.made import DEFENDER, HOST, MICROS, SECURITY, SYSMON, events, facts, record
 
-from vedette.normalise.windows import accounts
-from vedette.normalise.windows.mapping import RULES, TABLE
-from vedette.normalise.windows.memory import Memory, Recent
+from vedette.normalise.windows.mapping import RULES, TABLE, Normaliser
+from vedette.normalise.windows.memory import Recent
 from vedette.schema.events import EVENT_TYPES, tag
 from vedette.schema.events.base import Event
 from vedette.schema.identity import process_entity_id
@@ -505,11 +505,28 @@ def test_every_rule_says_which_types_it_makes() -> None:
         assert Builder([event]).encode(1)
 
 
-def test_memory_is_bounded() -> None:
+def test_memory_is_bounded_in_entries_and_in_characters() -> None:
     recent: Recent[int, int] = Recent(16)
     for number in range(1000):
         recent.put(number, number)
     assert len(recent) <= 16
     assert 999 in recent
-    memory = Memory()
-    assert accounts.user(record(SECURITY, 1, {}), memory) is None
+    texts: Recent[tuple[str, int], str] = Recent(1000, 10_000)
+    for number in range(1000):
+        texts.put(("x" * 90, number), "y", "z" * 10)
+    assert 80 <= len(texts) <= 100
+    texts.forget(("x" * 90, 999))
+    assert ("x" * 90, 999) not in texts
+
+
+def test_a_forged_log_of_long_texts_does_not_fill_the_memory() -> None:
+    normaliser = Normaliser()
+    tracemalloc.start()
+    for number in range(3000):
+        forged = START | {"ProcessGuid": f"{{{number:032}}}", "ProcessId": str(number),
+                          "CommandLine": f"{number}" * 9000, "Image": f"C:\\{number}" * 8000,
+                          "User": f"{number}" * 8000}  # fmt: skip
+        normaliser.event(record(SYSMON, 1, forged))
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 200 << 20, f"{kept >> 20} MiB"

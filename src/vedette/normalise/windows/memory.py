@@ -12,25 +12,38 @@ from vedette.schema.fields import Micros
 
 PROCESSES: Final = 65_536
 FILES: Final = 65_536
+CHARACTERS: Final = 8 << 20
+"""In the entries of one memory: a forged log must not fill the host's by long texts."""
 K = TypeVar("K")
 V = TypeVar("V")
 
 
 class Recent(dict[K, V]):
-    """A dictionary that forgets its oldest entries beyond a limit."""
+    """A dictionary that forgets its oldest entries beyond a number of them, or of characters in them."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, characters: int = CHARACTERS) -> None:
         super().__init__()
-        self.limit = limit
+        self._limit, self._most = limit, characters
+        self._sizes: dict[K, int] = {}
+        self._total = 0
 
-    def put(self, key: K, value: V) -> V:
-        """Keep `value` as the newest."""
-        self.pop(key, None)
-        if len(self) >= self.limit:
-            for oldest in list(self)[: max(1, self.limit // 8)]:
-                del self[oldest]
+    def put(self, key: K, value: V, *texts: str | None) -> V:
+        """Keep `value` as the newest; `texts` are the long ones in it, beside those of the key."""
+        self.forget(key)
+        parts = key if isinstance(key, tuple) else (key,)
+        size = sum(len(text) for text in (*parts, *texts) if isinstance(text, str))
+        self._sizes[key] = size
+        self._total += size
         self[key] = value
+        if len(self) > self._limit or self._total > self._most:
+            for oldest in list(self)[: max(1, len(self) // 8)]:
+                self.forget(oldest)
         return value
+
+    def forget(self, key: K) -> None:
+        """Leave out one entry, if it is there."""
+        self.pop(key, None)
+        self._total -= self._sizes.pop(key, 0)
 
 
 class Started(tuple[Process, "User | None"]):
@@ -43,8 +56,8 @@ class Memory:
     """One of each reading: records of several hosts may be mixed, so everything is kept by host."""
 
     def __init__(self) -> None:
-        self._by_id: Recent[str, Started] = Recent(PROCESSES)
-        self._by_pid: Recent[tuple[str | None, int], Started] = Recent(PROCESSES)
+        self._by_id: Recent[str, Started] = Recent(PROCESSES, 4 * CHARACTERS)
+        self._by_pid: Recent[tuple[str | None, int], Started] = Recent(PROCESSES, 4 * CHARACTERS)
         self._by_path: Recent[tuple[str | None, str], str | None] = Recent(PROCESSES)
         self._seen: Recent[tuple[str | None, str | None, int | None, str | None], Process] = Recent(PROCESSES)
         self._digests: Recent[tuple[str | None, str], tuple[str | None, str | None]] = Recent(FILES)
@@ -60,19 +73,26 @@ class Memory:
     def start(self, host: str | None, process: Process, user: User | None) -> None:
         """Remember a process that started."""
         started = Started((process, user))
+        file, parent = process.file, process.parent
+        texts = (
+            process.command_line,
+            process.working_directory,
+            file.path if file else None,
+            parent.command_line if parent else None,
+        )
         if process.entity_id:
-            self._by_id.put(process.entity_id, started)
+            self._by_id.put(process.entity_id, started, *texts)
         if process.pid is not None:
-            self._by_pid.put((host, process.pid), started)
-        if process.file is not None and process.file.path:
-            key = (host, process.file.path.lower())
+            self._by_pid.put((host, process.pid), started, *texts)
+        if file is not None and file.path:
+            key = (host, file.path.lower())
             known = self._by_path.get(key, process.entity_id)
             self._by_path.put(key, process.entity_id if known == process.entity_id else None)
 
     def stop(self, host: str | None, process: Process) -> None:
         """Forget the PID of a process that ended: the next one with it is another."""
         if process.pid is not None:
-            self._by_pid.pop((host, process.pid), None)
+            self._by_pid.forget((host, process.pid))
 
     def started(self, host: str | None, entity_id: str | None, pid: int | None, path: str | None) -> Started | None:
         """Give the process as its start told it: by id, else by PID when the name of its program fits."""

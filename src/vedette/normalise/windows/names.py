@@ -7,6 +7,7 @@ from vedette.schema import windows_data
 
 _LONGEST: Final = 128
 """Characters of a name; the wire allows as many after the column's own."""
+_REMEMBERED: Final = 4096
 _OTHERS: Final = (
     "SourceProcessGuid TargetProcessGuid SourceProcessId TargetProcessId ProcessGuid ParentProcessGuid ParentProcessId "
     "LogonId"
@@ -17,11 +18,19 @@ _CUSTOMARY: Final = {
 }
 
 
-@lru_cache(4096)
-def spelled(name: str) -> str:
-    """Give the customary spelling of a name; an unknown one stays as it is but for its blanks."""
-    bare = name.replace(" ", "")[:_LONGEST] or "Data"
-    return _CUSTOMARY.get(bare.lower(), bare)
+class _Spellings(dict[str, str]):
+    """Name as it was written -> customary spelling; a known one costs no Python call."""
+
+    def __missing__(self, name: str) -> str:
+        bare = name[:_LONGEST].replace(" ", "") or "Data"
+        spelling = _CUSTOMARY.get(bare.lower(), bare)
+        if len(self) < _REMEMBERED and len(name) <= _LONGEST:
+            self[name] = spelling
+        return spelling
+
+
+spelled: Final = _Spellings().__getitem__
+"""Give the customary spelling of a name; an unknown one stays as it is but for its blanks."""
 
 
 @lru_cache(4096)

@@ -37,9 +37,9 @@ def terminal_session(record: Record, memory: Memory) -> Event:
         state=_STATES.get(kind),
     )
     if kind == _ENDED:
-        sessions.pop((host, number), None)
+        sessions.forget((host, number))
     else:
-        sessions.put((host, number), session)
+        sessions.put((host, number), session, session.user, session.remote_host)
     user = memory.user(domain, name or session.user)
     return TerminalSession(time=record.time, user=user, session=session, winlog=winlog.rest(record, _MOVED))
 

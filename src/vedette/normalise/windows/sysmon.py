@@ -1,16 +1,14 @@
-"""Records of Sysmon 1 to 29 about processes, threads, files, modules and networks -> events."""
+"""Records of Sysmon about processes, threads and networks -> events."""
 
 from typing import Final
 
 from vedette.normalise.windows import winlog
 from vedette.normalise.windows.memory import Memory
+from vedette.normalise.windows.programs import versioned
 from vedette.normalise.windows.record import Record
-from vedette.normalise.windows.texts import account, address, digest, digests, guid, known, moment, number, split
+from vedette.normalise.windows.texts import account, address, guid, known, moment, number
 from vedette.schema.entities import (
-    Blocked,
-    ChangedFile,
     Dns,
-    File,
     Process,
     Session,
     Socket,
@@ -18,21 +16,18 @@ from vedette.schema.entities import (
     User,
 )
 from vedette.schema.events.base import Event
-from vedette.schema.events.files import DriverLoad, FileChange, FileCreate, ModuleLoad
 from vedette.schema.events.network import DnsQuery, NetworkConnect
 from vedette.schema.events.process import ProcessAccess, ProcessStart, ProcessStop, RemoteThread
-from vedette.schema.events.protection import FileBlock
 from vedette.schema.fields import Micros
 
-_ACTING: Final = frozenset("UtcTime ProcessGuid ProcessId Image User".split())
-_RESOURCE: Final = frozenset("FileVersion Description Product Company OriginalFileName".split())
-_STARTED: Final = _ACTING | _RESOURCE | frozenset(
+ACTING: Final = frozenset("UtcTime ProcessGuid ProcessId Image User".split())
+"""Items that become the acting process, its account and the time."""
+RESOURCE: Final = frozenset("FileVersion Description Product Company OriginalFileName".split())
+_STARTED: Final = ACTING | RESOURCE | frozenset(
     "CommandLine CurrentDirectory LogonId TerminalSessionId IntegrityLevel ParentProcessGuid ParentProcessId "
     "ParentImage ParentCommandLine".split()
 )  # fmt: skip
-_FILE: Final = _ACTING | {"TargetFilename", "CreationUtcTime"}
-_MODULE: Final = _ACTING | _RESOURCE | {"ImageLoaded"}
-_CONNECTED: Final = _ACTING | {"Protocol", "SourceIp", "SourcePort", "DestinationIp", "DestinationPort"}
+_CONNECTED: Final = ACTING | {"Protocol", "SourceIp", "SourcePort", "DestinationIp", "DestinationPort"}
 _TARGET: Final = frozenset(
     "UtcTime SourceProcessGuid SourceProcessId SourceImage TargetProcessGuid TargetProcessId TargetImage GrantedAccess "
     "CallTrace StartAddress StartModule StartFunction".split()
@@ -43,7 +38,6 @@ _LATE: Final = 120_000_000
 _STATUSES: Final = {"0": "NOERROR", "9001": "FORMERR", "9002": "SERVFAIL", "9003": "NXDOMAIN", "9004": "NOTIMP",
                     "9005": "REFUSED", "9701": "NODATA", "1460": "TIMEOUT"}  # fmt: skip
 """Windows errors of name look-ups (winerror.h)."""
-_SIGNATURES: Final = {"valid": "ok", "revoked": "revoked", "expired": "invalid", "untrusted": "untrusted"}
 
 
 def happened(record: Record) -> Micros:
@@ -75,7 +69,7 @@ def process_start(record: Record, memory: Memory) -> Event:
     process = Process(
         entity_id=guid(data.get("ProcessGuid")),
         pid=number(data.get("ProcessId")),
-        file=_versioned(record, memory, "Image"),
+        file=versioned(record, memory, "Image"),
         command_line=data.get("CommandLine"),
         working_directory=known(data.get("CurrentDirectory")),
         start_time=time,
@@ -99,7 +93,7 @@ def process_stop(record: Record, memory: Memory) -> Event:
     time = happened(record)
     process = ended(process or Process(), time)
     memory.stop(record.system.computer, process)
-    return ProcessStop(time=time, user=user, process=process, winlog=winlog.rest(record, _ACTING))
+    return ProcessStop(time=time, user=user, process=process, winlog=winlog.rest(record, ACTING))
 
 
 def ended(process: Process, time: Micros, exit_code: int | None = None) -> Process:
@@ -128,7 +122,7 @@ def network_connect(record: Record, memory: Memory) -> Event:
         remote_port=remote[1],
         remote_host=remote[2],
     )
-    moved = _CONNECTED if outbound else _ACTING
+    moved = _CONNECTED if outbound else ACTING
     return NetworkConnect(
         time=happened(record), user=user, process=process, socket=socket, winlog=winlog.rest(record, moved)
     )
@@ -139,7 +133,7 @@ def dns_query(record: Record, memory: Memory) -> Event:
     process, user = acting(record, memory)
     return DnsQuery(
         time=happened(record), user=user, process=process, dns=looked_up(record.data),
-        winlog=winlog.rest(record, _ACTING | {"QueryName"}),
+        winlog=winlog.rest(record, ACTING | {"QueryName"}),
     )  # fmt: skip
 
 
@@ -153,61 +147,6 @@ def looked_up(data: dict[str, str]) -> Dns:
         answers=tuple(answer for answer in found if answer) or None,
         status=_STATUSES.get(status, status) if status else None,
     )
-
-
-def file_create(record: Record, memory: Memory) -> Event:
-    """11, 15 (a stream beside a file), 29 (a program was written): the digests are those of what was written."""
-    process, user = acting(record, memory)
-    file = _target(record, memory)
-    return FileCreate(time=happened(record), user=user, process=process, file=file, winlog=winlog.rest(record, _FILE))
-
-
-def file_delete(record: Record, memory: Memory) -> Event:
-    """23 (kept by Sysmon), 26."""
-    return _changed(record, memory, "delete")
-
-
-def file_attributes(record: Record, memory: Memory) -> Event:
-    """2: the time of creation was changed; the previous one stays in the record's items."""
-    return _changed(record, memory, "attributes")
-
-
-def _changed(record: Record, memory: Memory, operation: str) -> Event:
-    process, user = acting(record, memory)
-    file = _target(record, memory)
-    facts = {} if file is None else {name: getattr(file, name) for name in File.__struct_fields__}
-    changed = ChangedFile(**facts, operation=operation)
-    return FileChange(
-        time=happened(record), user=user, process=process, file=changed, winlog=winlog.rest(record, _FILE)
-    )
-
-
-def file_block(record: Record, memory: Memory) -> Event:
-    """27 (a program was not written), 28 (a file was not shredded)."""
-    process, user = acting(record, memory)
-    file = _target(record, memory)
-    return FileBlock(
-        time=happened(record), user=user, process=process, file=file,
-        blocked=Blocked(hash_type=None if file is None else int(file.sha256 is not None)),
-        winlog=winlog.rest(record, _FILE),
-    )  # fmt: skip
-
-
-def module_load(record: Record, memory: Memory) -> Event:
-    """7: a process mapped a module."""
-    process, user = acting(record, memory)
-    return ModuleLoad(
-        time=happened(record), user=user, process=process, file=_versioned(record, memory, "ImageLoaded"),
-        winlog=winlog.rest(record, _MODULE),
-    )  # fmt: skip
-
-
-def driver_load(record: Record, memory: Memory) -> Event:
-    """6: the kernel loaded a driver."""
-    return DriverLoad(
-        time=happened(record), file=_versioned(record, memory, "ImageLoaded"),
-        winlog=winlog.rest(record, _MODULE),
-    )  # fmt: skip
 
 
 def process_access(record: Record, memory: Memory) -> Event:
@@ -237,60 +176,3 @@ def _on_another(record: Record, memory: Memory, kind: type[ProcessAccess | Remot
         start_function=known(data.get("StartFunction")),
     )
     return kind(time=happened(record), user=user, process=process, target=target, winlog=winlog.rest(record, _TARGET))
-
-
-def _target(record: Record, memory: Memory) -> File | None:
-    data, host = record.data, record.system.computer
-    path = known(data.get("TargetFilename"))
-    if path is None:
-        return None
-    found = digests(data.get("Hashes") or data.get("Hash"))
-    md5, sha256 = digest(found, "md5", 32), digest(found, "sha256", 64)
-    memory.learn(host, path, md5, sha256)
-    directory, name = split(path)
-    return File(
-        name=name, directory=directory, path=path, md5=md5, sha256=sha256, imphash=digest(found, "imphash", 32),
-        created=moment(data.get("CreationUtcTime")),
-    )  # fmt: skip
-
-
-def _versioned(record: Record, memory: Memory, item: str) -> File | None:
-    """Give a program or module with its version resource, digests and signature; one object for equal ones."""
-    data = record.data
-    path = known(data.get(item))
-    if path is None:
-        return None
-    hashes, signature, status = data.get("Hashes"), data.get("Signature"), data.get("SignatureStatus")
-    found = digests(hashes)
-    md5, sha256 = digest(found, "md5", 32), digest(found, "sha256", 64)
-    memory.learn(record.system.computer, path, md5, sha256)
-    key = (path, hashes, signature, status, data.get("OriginalFileName"), data.get("FileVersion"))
-    file = memory.files.get(key)
-    if file is None:
-        directory, name = split(path)
-        file = memory.files.put(key, File(
-            name=name,
-            directory=directory,
-            path=path,
-            md5=md5,
-            sha256=sha256,
-            imphash=digest(found, "imphash", 32),
-            signer=known(signature),
-            signature_status=_signature_status(data),
-            # As Sysmon writes them, `-` for none: rules look for just that.
-            original_name=data.get("OriginalFileName"),
-            company=data.get("Company"),
-            product=data.get("Product"),
-            description=data.get("Description"),
-            version=data.get("FileVersion"),
-        ))  # fmt: skip
-    return file
-
-
-def _signature_status(data: dict[str, str]) -> str | None:
-    status = data.get("SignatureStatus")
-    if status is None:
-        return None
-    if data.get("Signed", "").lower() == "false" and status.lower() in {"unavailable", "", "-"}:
-        return "unsigned"
-    return _SIGNATURES.get(status.lower(), "error")

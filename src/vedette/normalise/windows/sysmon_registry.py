@@ -5,13 +5,12 @@ from typing import Final
 from vedette.normalise.windows import winlog
 from vedette.normalise.windows.memory import Memory
 from vedette.normalise.windows.record import Record
-from vedette.normalise.windows.sysmon import acting, happened
+from vedette.normalise.windows.sysmon import ACTING, acting, happened
 from vedette.normalise.windows.texts import account, known
 from vedette.schema.entities import Pipe, PreviousValue, Registry, Wmi
 from vedette.schema.events.base import Event
 from vedette.schema.events.windows import PipeEvent, RegistryChange, WmiEvent
 
-_ACTING: Final = frozenset("UtcTime ProcessGuid ProcessId Image User".split())
 _OPERATIONS: Final = {
     "createkey": "create_key",
     "deletekey": "delete_key",
@@ -35,11 +34,11 @@ def registry_change(record: Record, memory: Memory) -> Event:
     path = known(data.get("TargetObject"))
     told = data.get("EventType")
     operation = _OPERATIONS.get(told.lower()) if told else _BY_ID.get(record.system.event_id or 0)
-    moved = _ACTING | {"TargetObject", "Details"}
+    moved = ACTING | {"TargetObject", "Details"}
     if operation == "rename":
         new = known(data.get("NewName"))
         registry = Registry(key=new, path=new, operation=operation, previous=PreviousValue(key=path))
-        moved = _ACTING
+        moved = ACTING
     elif operation in _ON_VALUES and path is not None:
         key, separator, name = path.rpartition("\\")
         details = data.get("Details")
@@ -66,7 +65,7 @@ def pipe_event(record: Record, memory: Memory) -> Event:
     )
     return PipeEvent(
         time=happened(record), user=user, process=process, pipe=pipe,
-        winlog=winlog.rest(record, _ACTING | {"PipeName"}),
+        winlog=winlog.rest(record, ACTING | {"PipeName"}),
     )  # fmt: skip
 
 

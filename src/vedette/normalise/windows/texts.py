@@ -15,6 +15,9 @@ _FILETIME_EPOCH: Final = 11_644_473_600_000_000
 """1601-01-01 in microseconds before 1970."""
 _AMERICAN: Final = "%m/%d/%Y %I:%M:%S %p"
 _HEX: Final = frozenset("0123456789abcdef")
+_GUID: Final = 40
+_WORD: Final = 1024
+"""Characters that are looked at, and so remembered, of texts that are short in real records."""
 
 
 def known(text: str | None) -> str | None:
@@ -63,30 +66,37 @@ def filetime(text: str | None) -> Micros | None:
     return None if ticks is None else ticks // 10 - _FILETIME_EPOCH
 
 
-@lru_cache(16_384)
 def guid(text: str | None) -> str | None:
     """Give a GUID as 32 hex digits; None for none and for the one of zeros."""
-    if text is None or len(text) > 64:
-        return None
+    return None if text is None or len(text) > _GUID else _guid(text)
+
+
+@lru_cache(16_384)
+def _guid(text: str) -> str | None:
     digits = text.strip("{}").replace("-", "").lower()
     return digits if len(digits) == 32 and set(digits) <= _HEX and digits.strip("0") else None
 
 
-@lru_cache(4096)
 def account(text: str | None) -> tuple[str | None, str | None]:
     """Split an account into domain and name at its last backslash."""
-    text = known(text)
-    if text is None:
-        return None, None
-    domain, separator, name = text[:1024].rpartition("\\")
-    return (domain or None, name) if separator else (None, text[:1024])
+    return (None, None) if text is None or text in UNKNOWN else _account(text[:_WORD])
+
+
+@lru_cache(4096)
+def _account(text: str) -> tuple[str | None, str | None]:
+    domain, separator, name = text.rpartition("\\")
+    return (domain or None, name) if separator else (None, text)
+
+
+def digests(text: str | None) -> dict[str, str]:
+    """Read `SHA1=...,MD5=...` of Sysmon: name in lower case -> digest in lower-case hex."""
+    return _digests((text or "")[:_WORD])
 
 
 @lru_cache(8192)
-def digests(text: str | None) -> dict[str, str]:
-    """Read `SHA1=...,MD5=...` of Sysmon: name in lower case -> digest in lower-case hex."""
+def _digests(text: str) -> dict[str, str]:
     found: dict[str, str] = {}
-    for part in (text or "")[:1024].split(","):
+    for part in text.split(","):
         name, _, value = part.partition("=")
         value = value.strip().lower()
         if value and set(value) <= _HEX:
