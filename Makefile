@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 APT := clang llvm libbpf-dev libbpf1 iproute2
 
-.PHONY: help setup system probes demo test check gen bench acceptance packages release clean
+.PHONY: help setup system probes demo test soak check gen bench acceptance packages release clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -42,6 +42,9 @@ check: setup ## formatting, lint, types, layers, generated files
 
 test: setup ## every test, with the minutes of each group
 	@$(BIN)/python tests/run.py
+
+soak: setup ## kills, full disks and clock jumps, ROUNDS=100 of them (root): nothing acknowledged may be lost
+	@$(BIN)/python -m tests.system.soak --rounds $(or $(ROUNDS),100) --results .build/soak.jsonl
 
 acceptance: setup ## the acceptance table: proven rows by group
 	@$(BIN)/python tests/run.py --acceptance

@@ -74,6 +74,8 @@ class Deployment:
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     listen: dict[str, int] = field(default_factory=lambda: {"ingest": 0, "api": 0})
     """Ports of the Central Node; the same after a restart, as its agents know them."""
+    central_environment: dict[str, str] = field(default_factory=dict)
+    """Variables that only the Central Node gets."""
 
     def vedette(self, *arguments: str, check: bool = True, seconds: float = 60) -> subprocess.CompletedProcess[str]:
         """Run one `vedette` command as a user would."""
@@ -105,12 +107,15 @@ class Deployment:
         until(enough, seconds=seconds, what=f"hunt {query!r} with {count} events", alive=self.alive)
         return found
 
-    def start(self, name: str, *arguments: str, command: list[str] | None = None) -> subprocess.Popen[bytes]:
+    def start(
+        self, name: str, *arguments: str, command: list[str] | None = None, environment: dict[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
         """Start a long-running command in its own process group; its output goes to `root`/NAME.log."""
         log = (self.root / f"{name}.log").open("ab")
         process = subprocess.Popen(
             command or [sys.executable, "-m", "vedette", *arguments],
             stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
+            env=os.environ | (environment or {}),
         )  # fmt: skip
         log.close()
         self.processes[name] = process
@@ -134,19 +139,25 @@ class Deployment:
 
     def start_central(self) -> None:
         """Start the Central Node and wait until its API answers."""
-        data = self.root / "central"
-        ready = data / "run" / "ports.json"
-        ready.unlink(missing_ok=True)
-        self.start(
-            "central", "central", "--data", str(data),
-            "--listen-ingest", f"127.0.0.1:{self.listen['ingest']}", "--listen-api", f"127.0.0.1:{self.listen['api']}",
-        )  # fmt: skip
+        ready = self.begin_central()
         until(
             lambda: ready.exists() and {"api", "ingest"} <= set(self.ports),
             seconds=60, what="the Central Node's ports", alive=self.alive,
         )  # fmt: skip
         self.listen = {part: self.ports[part] for part in self.listen}
         self.wait_for_api()
+
+    def begin_central(self) -> Path:
+        """Start the Central Node; gives the file that will name its ports."""
+        data = self.root / "central"
+        ready = data / "run" / "ports.json"
+        ready.unlink(missing_ok=True)
+        self.start(
+            "central", "central", "--data", str(data),
+            "--listen-ingest", f"127.0.0.1:{self.listen['ingest']}", "--listen-api", f"127.0.0.1:{self.listen['api']}",
+            environment=self.central_environment,
+        )  # fmt: skip
+        return ready
 
     def wait_for_api(self) -> None:
         """Wait until the API answers a question that needs the state."""

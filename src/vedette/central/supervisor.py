@@ -21,6 +21,8 @@ from vedette.runtime.files import write_atomic
 
 FIRST_DELAY = 0.2
 LONGEST_DELAY = 30.0
+LONGEST_AFTER_READY = 2.0
+"""What has been ready is likely to be so again, and agents wait for it."""
 SETTLED_SECONDS = 30.0
 """A child that ran so long starts again at once, however often it failed before."""
 STOP_SECONDS = 6.0
@@ -106,7 +108,8 @@ class Child:
     def _ended(self, code: int, now: float) -> None:
         ran = now - self._started
         self._failures = 1 if ran >= SETTLED_SECONDS else self._failures + 1
-        delay = restart_delay(self._failures)
+        was_ready = self.ready or self._read_ready() is not None
+        delay = min(restart_delay(self._failures), LONGEST_AFTER_READY if was_ready else LONGEST_DELAY)
         what = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
         _LOG.warning("%s %s after %.1f s, starts again in %.1f s", self.part.name, what, ran, delay)
         self.process, self.ready, self.due = None, False, now + delay
