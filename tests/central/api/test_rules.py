@@ -15,6 +15,19 @@ BAD = "rule Bad { condition: $nothing }"
 DIGEST = "5" * 64
 
 
+SIGMA = """
+title: A marker in a command line
+id: 11111111-2222-4333-8444-555555555555
+level: high
+tags: [attack.execution, attack.t1059.004]
+falsepositives: [this test]
+logsource: {category: process_creation, product: linux}
+detection:
+  selection: {CommandLine|contains: vedette-marker}
+  condition: selection
+"""
+
+
 def body(name: str, text: str, kind: str = "yara", **more: Any) -> dict[str, Any]:
     return {"kind": kind, "name": name, "text": text, **more}
 
@@ -100,3 +113,21 @@ def test_a_preview_tells_what_would_have_been_found_where_and_when(api: Api, hun
     assert "dns.query" in nothing["silent_fields"]
     assert client.post("/rules/preview", json=body("l", GOOD)).status_code == 409
     assert client.post("/rules/preview", json=body("l", "<xml", "ioc")).status_code == 409
+
+
+def test_behaviour_rules_are_checked_and_two_of_one_id_are_not_kept(api: Api) -> None:
+    client = api.caller(Role.SENIOR_OFFICER)
+    broken = SIGMA.replace("condition: selection", "condition: nothing")
+    asked = [body("good", SIGMA, "taa"), body("broken", broken, "taa"), body("twin", SIGMA, "taa")]
+    good, bad, twin = client.post("/rules", json={"rules": asked}).json()
+    assert (good["version"], good["check"]["rules"]) == (1, ["11111111-2222-4333-8444-555555555555"])
+    assert (bad["version"], len(bad["check"]["problems"])) == (0, 1)
+    assert (twin["version"], "is in good already" in twin["check"]["problems"][-1]["problem"]) == (0, True)
+    assert client.post("/rules", json={"rules": [body("good", SIGMA, "taa")]}).json()[0]["version"] == 2
+
+
+def test_a_behaviour_rule_is_previewed(api: Api, hunting: Any) -> None:
+    api.clock.now = START + 1
+    client = hunting(row(1, process__command_line="sh -c vedette-MARKER", os__family="linux"), row(2))
+    told = client.post("/rules/preview", json=body("m", SIGMA, "taa", days=2)).json()
+    assert (told["matches"], told["complete"]) == (1, True)

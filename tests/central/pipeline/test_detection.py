@@ -6,16 +6,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.central.api.test_rules import SIGMA
 from tests.central.detection.conftest import batch_of
 from tests.conftest import until
 
 from vedette.central.pipeline.detection import Detection
 from vedette.central.pipeline.state_link import StateLink
+from vedette.central.rules import engines
 from vedette.central.rules.check import check
-from vedette.central.rules.engines import IocEngines
 from vedette.runtime.clock import now
-from vedette.schema.entities import Dns
+from vedette.schema.alerts import NewFinding
+from vedette.schema.entities import Dns, Os, Process
 from vedette.schema.events.network import DnsQuery
+from vedette.schema.events.process import ProcessStart
 from vedette.schema.rules import RuleKind, RuleText
 from vedette.store.state import State, migrate, open_state, rules, sqlite_url
 from vedette.store.state.rules import Saved
@@ -31,13 +34,20 @@ def state(tmp_path: Path) -> Iterator[State]:
 
 @pytest.fixture
 def detection(state: State, tmp_path: Path) -> Detection:
-    return Detection(StateLink(state, tmp_path, clock=now), now, IocEngines(tmp_path / "compiled" / "ioc-0"))
+    compiled = tmp_path / "compiled"
+    made = (engines.sigma(compiled / "taa-0"), engines.iocs(compiled / "ioc-0"))
+    return Detection(StateLink(state, tmp_path, clock=now), now, made)
 
 
-def save(state: State, name: str, text: str, tenant: str = "default") -> None:
-    rule = RuleText(kind=RuleKind.IOC, name=name, text=text)
+def save(state: State, name: str, text: str, tenant: str = "default", kind: RuleKind = RuleKind.IOC) -> None:
+    rule = RuleText(kind=kind, name=name, text=text)
     with state.write() as db:
         rules.put(db, Saved(rule=rule, check=check([rule])[0], tenant=tenant, author="ann"), now=1)
+
+
+def started(detection: Detection, command: str, tenant: str = "default") -> list[NewFinding]:
+    event = ProcessStart(time=now(), process=Process(command_line=command))
+    return list(detection.detect(batch_of([event], tenant=tenant, os=Os(family="linux"))).findings)
 
 
 def found(detection: Detection, *names: str, tenant: str = "default") -> list[tuple[str, str]]:
@@ -75,3 +85,18 @@ def test_a_file_that_cannot_be_used_leaves_the_others_in_force(state: State, det
 
 def test_without_rules_nothing_is_found(detection: Detection) -> None:
     assert not found(detection, "evil.example")
+
+
+def test_behaviour_rules_find_and_a_change_is_in_force_soon(state: State, detection: Detection) -> None:
+    save(state, "marker", SIGMA, kind=RuleKind.TAA)
+    (one,) = started(detection, "sh -c vedette-marker")
+    assert (one.technology, one.rule, one.title, one.severity) == (
+        "taa", "11111111-2222-4333-8444-555555555555", "A marker in a command line", "high",
+    )  # fmt: skip
+    assert (one.techniques, one.tactics, one.because["process.command_line"]) == (
+        ("T1059.004",), ("execution",), "sh -c vedette-marker",
+    )  # fmt: skip
+    assert not started(detection, "sh -c vedette-marker", tenant="north")
+    save(state, "marker", SIGMA.replace("vedette-marker", "another-word"), kind=RuleKind.TAA)
+    until(lambda: started(detection, "another-word"), seconds=20, what="the new rule", alive=lambda: None)
+    assert not started(detection, "sh -c vedette-marker")

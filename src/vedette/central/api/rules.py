@@ -17,7 +17,7 @@ from vedette.central.rules.preview import Preview, nodes_of, preview
 from vedette.query.statement import Window
 from vedette.runtime.clock import DAY
 from vedette.schema.access import Right
-from vedette.schema.rules import RuleCheck, RuleFile, RuleKind, RuleText, RuleVersion
+from vedette.schema.rules import RuleCheck, RuleFile, RuleKind, RuleProblem, RuleText, RuleVersion
 from vedette.store.state import rules
 from vedette.store.state.rules import Saved
 
@@ -108,7 +108,9 @@ def save_rules(work: InWork, body: RulesToSave) -> list[RuleSaved]:
     usable = sum(bool(found.rules) for found in checks)
     about = files[0].name if len(files) == 1 else f"{len(files)} files"
     with work.deed(about, tenant=tenant, kept=str(usable), note=body.note[:200]) as db:
-        for rule, found in zip(files, checks, strict=True):
+        owners = rules.owners(db, RuleKind.TAA)
+        for rule, checked in zip(files, checks, strict=True):
+            found = _single(rule, checked, owners, tenant)
             saved = Saved(
                 rule=rule, check=found, tenant=tenant, author=work.caller.name, note=body.note, enabled=body.enabled
             )
@@ -159,6 +161,20 @@ def remove_rule(work: InWork, kind: RuleKind, name: str) -> None:
 def _enable(work: Work, kind: RuleKind, name: str, *, enabled: bool) -> RuleFile:
     with work.deed(name, kind=kind.value) as db:
         return rules.enable(db, rules.get(db, kind, name, work.scope), work.scope, enabled=enabled, now=work.now)
+
+
+def _single(rule: RuleText, found: RuleCheck, owners: dict[str, tuple[str, str]], tenant: str) -> RuleCheck:
+    """Refuse a file with a rule whose id another file has: of two such rules an engine would use one, silently."""
+    if rule.kind is not RuleKind.TAA:
+        return found
+    me = tenant, rule.name
+    for one in found.rules:
+        other = owners.setdefault(one, me)
+        if other != me:
+            where = other[1] if other[0] == tenant else "another tenant's file"
+            problem = RuleProblem(problem=f"a rule of this id is in {where} already", rule=one)
+            return RuleCheck(problems=(*found.problems, problem))
+    return found
 
 
 def _checked(work: Work, body: RulesToCheck) -> list[RuleCheck]:

@@ -11,7 +11,7 @@ from vedette.central.layout import Layout
 from vedette.central.pipeline.detection import Detection
 from vedette.central.pipeline.state_link import StateLink
 from vedette.central.pipeline.worker import Folders, Links, Share, Worker
-from vedette.central.rules.engines import IocEngines
+from vedette.central.rules import engines
 from vedette.central.settings import load, state_url
 from vedette.central.store_link import StoreAddress, StoreLink
 from vedette.runtime.clock import now
@@ -40,10 +40,13 @@ def run(data: Path, share: Share) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    compiled = layout.compiled
+    # Each process has its own: one that writes must not pull the file from under another.
+    rules = (engines.sigma(compiled / f"taa-{share.number}"), engines.iocs(compiled / f"ioc-{share.number}"))
     links = Links(
         tenants=link.tenants,
         insert=StoreLink(StoreAddress(layout, settings.store_url)).insert,
-        detect=Detection(link, now, IocEngines(layout.compiled / f"ioc-{share.number}")).detect,
+        detect=Detection(link, now, rules).detect,
         settle=link.settle,
         update_tasks=link.update_tasks,
         claim=link.claim if shared else None,

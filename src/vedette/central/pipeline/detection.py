@@ -1,15 +1,16 @@
-"""Detection as a pipeline process does it: engines over each batch, with the exclusions of the moment."""
+"""Detection as a pipeline process does it: the engines of now over each batch, with the exclusions of now."""
 
 import logging
+from collections.abc import Sequence
 
 from vedette.central.detection.detector import Detected, Detector
 from vedette.central.detection.endpoint import EndpointDetections
 from vedette.central.pipeline.state_link import StateLink
-from vedette.central.rules.engines import IocEngines
+from vedette.central.rules.engines import Engines
+from vedette.engines.events import EventEngine
 from vedette.runtime.clock import Clock
-from vedette.runtime.errors import StoreError
+from vedette.runtime.errors import StoreError, WireError
 from vedette.schema.alerts import Technology
-from vedette.schema.rules import RuleKind
 from vedette.wire.merge import Batch
 
 log = logging.getLogger(__name__)
@@ -18,27 +19,50 @@ log = logging.getLogger(__name__)
 class Detection:
     """Used by the thread that prepares segments."""
 
-    def __init__(self, link: StateLink, clock: Clock, ioc: IocEngines) -> None:
-        self._link, self._ioc = link, ioc
+    def __init__(self, link: StateLink, clock: Clock, rules: Sequence[Engines]) -> None:
+        self._link, self._rules = link, rules
         self._of_hosts = [EndpointDetections(Technology.AM), EndpointDetections(Technology.YARA)]
         self._detector = Detector(self._of_hosts, clock)
         self._loaded = False
+        self._remembered: dict[str, bytes] | None = None
 
     def detect(self, batch: Batch) -> Detected:
         """Look at a batch; what cannot be refreshed now stays as it was."""
         try:
-            self._link.refresh(self._detector)
-            self._refresh_rules()
+            self._refresh()
         except StoreError as error:
             log.warning("exclusions and rules stay as they were: %s", error)
-        return self._detector.detect(batch)
+        found = self._detector.detect(batch)
+        self._remembered = (self._remembered or {}) | dict(found.states)
+        return found
 
-    def _refresh_rules(self) -> None:
+    def _refresh(self) -> None:
         """Go on with the rules of now. The first events wait for them; later ones are looked at by the old ones."""
-        files = self._link.changed_rules(RuleKind.IOC)
-        if files is not None:
-            self._ioc.begin(files)
-        made = self._ioc.finished(wait=not self._loaded)
+        if self._remembered is None:
+            self._remembered = self._link.remembered()
+        self._link.refresh(self._detector)
+        for one in self._rules:
+            files = self._link.changed_rules(one.kind)
+            if files is not None:
+                one.begin(files)
+        changed = [one for one in self._rules if one.finished(wait=not self._loaded)]
         self._loaded = True
-        if made is not None:
-            self._detector.replace([*self._of_hosts, made.engine], made.scopes)
+        if not changed:
+            return
+        for one in changed:
+            self._restore(one.current.engine if one.current else None)
+        made = [one.current for one in self._rules if one.current is not None]
+        scopes = {rule: tenant for one in made for rule, tenant in one.scopes.items()}
+        self._detector.replace([*self._of_hosts, *(one.engine for one in made)], scopes)
+
+    def _restore(self, engine: EventEngine | None) -> None:
+        """Have a new engine go on from what the one before it remembered, or what was kept before a restart."""
+        restore = getattr(engine, "restore", None)
+        if engine is None or restore is None:
+            return
+        state = (self._remembered or {}).get(engine.technology.value)
+        try:
+            if state is not None:
+                restore(state)
+        except WireError as error:
+            log.warning("engine=%s begins anew, what it remembered cannot be read: %s", engine.technology, error)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from vedette.engines.yara.apart import Limits, compile_apart
 from vedette.engines.yara.ruleset import RuleFile as YaraFile
 from vedette.engines.yara.ruleset import RuleSet
+from vedette.query import sigma
 from vedette.query.ioc import file as ioc
 from vedette.query.ioc.criteria import IocError
 from vedette.runtime.errors import ConfigError
@@ -12,6 +13,7 @@ from vedette.schema.rules import RuleCheck, RuleKind, RuleProblem, RuleText
 
 MOST_PROBLEMS = 100
 """Shown of one file."""
+UNMATCHED = "correlations are read, but nothing matches them yet"
 YARA_LIMITS = Limits(cpu=20, wall=60)
 
 Check = Callable[[Sequence[RuleText]], list[RuleCheck]]
@@ -63,4 +65,18 @@ def _one_ioc(file: RuleText) -> RuleCheck:
     return RuleCheck(rules=tuple(rules), problems=tuple(told))
 
 
-CHECKS: Mapping[RuleKind, Check] = {RuleKind.IOC: _ioc, RuleKind.YARA: _yara}
+def _taa(files: Sequence[RuleText]) -> list[RuleCheck]:
+    return [_one_taa(file) for file in files]
+
+
+def _one_taa(file: RuleText) -> RuleCheck:
+    found = sigma.read(file.text.encode("utf-8", "replace"), file.name)
+    problems = [
+        RuleProblem(problem=one.reason, rule=one.rule or one.title) for one in found if isinstance(one, sigma.Refused)
+    ]
+    problems += [RuleProblem(problem=UNMATCHED, rule=one.id) for one in found if isinstance(one, sigma.Correlation)]
+    rules = tuple(one.id for one in found if isinstance(one, sigma.Rule))
+    return RuleCheck(rules=rules, problems=tuple(problems[:MOST_PROBLEMS]))
+
+
+CHECKS: Mapping[RuleKind, Check] = {RuleKind.TAA: _taa, RuleKind.IOC: _ioc, RuleKind.YARA: _yara}

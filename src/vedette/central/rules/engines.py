@@ -1,15 +1,19 @@
-"""Engines made of the rule files that are in use: in a thread of its own, so that no event waits for it."""
+"""Engines made of the rule files that are in use: each kind in a thread of its own, so that no event waits for it."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from msgspec import Struct
 
 from vedette.engines.events import EventEngine
-from vedette.engines.ioc.loading import IocText, load
-from vedette.schema.rules import RuleFile
+from vedette.engines.ioc.loading import IocText
+from vedette.engines.ioc.loading import load as load_iocs
+from vedette.engines.taa.engine import Taa
+from vedette.engines.taa.ruleset import RuleText
+from vedette.engines.taa.ruleset import load as load_sigma
+from vedette.schema.rules import RuleFile, RuleKind
 
 HOME = "default"
 log = logging.getLogger(__name__)
@@ -22,37 +26,61 @@ class Made(Struct, frozen=True):
     scopes: dict[str, str]
 
 
-class IocEngines:
-    """Makes the IOC engine again when its files change; the one before works until the new one is there."""
+Make = Callable[[Sequence[RuleFile]], Made]
 
-    def __init__(self, table: Path) -> None:
-        self._table = table
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="ioc-rules")
+
+class Engines:
+    """Makes the engine of one kind of rules again when its files change; the one before works until it is there."""
+
+    def __init__(self, kind: RuleKind, make: Make) -> None:
+        self.kind, self._make = kind, make
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix=f"{kind.value}-rules")
         self._work: Future[Made] | None = None
+        self.current: Made | None = None
 
     def begin(self, files: Sequence[RuleFile]) -> None:
         """Begin to make an engine of `files`; what was begun before is of no use any more."""
         if self._work is not None:
             self._work.cancel()
-        self._work = self._pool.submit(make, tuple(files), self._table)
+        self._work = self._pool.submit(self._make, tuple(files))
 
-    def finished(self, *, wait: bool = False) -> Made | None:
-        """Give the engine once, when it is made; None else. One that cannot be made is logged: the old one stays."""
+    def finished(self, *, wait: bool = False) -> bool:
+        """Say, once, that `current` is another one. What cannot be made is logged: the engine before stays."""
         if self._work is None or not (wait or self._work.done()):
-            return None
+            return False
         work, self._work = self._work, None
         try:
-            return work.result()
+            self.current = work.result()
         except Exception:  # the supervisor of loading rules: the walk of events must not stop
-            log.exception("the IOC files in use cannot be loaded; those before stay in use")
-            return None
+            log.exception("the %s rules in use cannot be loaded; those before stay in use", self.kind.value)
+            return False
+        return True
 
 
-def make(files: Sequence[RuleFile], table: Path) -> Made:
-    """Make an engine of the files of all tenants."""
-    table.parent.mkdir(mode=0o700, exist_ok=True)
-    texts = [IocText(rule_id(file), file.name, file.text.encode("utf-8", "replace")) for file in files]
-    return Made(load(texts, table), {rule_id(file): file.tenant for file in files})
+def iocs(table: Path) -> Engines:
+    """Give what makes the IOC engine; its indicators are mapped from the file `table`."""
+
+    def make(files: Sequence[RuleFile]) -> Made:
+        table.parent.mkdir(mode=0o700, exist_ok=True)
+        texts = [IocText(rule_id(file), file.name, file.text.encode("utf-8", "replace")) for file in files]
+        return Made(load_iocs(texts, table), {rule_id(file): file.tenant for file in files})
+
+    return Engines(RuleKind.IOC, make)
+
+
+def sigma(kept: Path) -> Engines:
+    """Give what makes the engine of behaviour rules; what was compiled is kept in the file `kept`."""
+
+    def make(files: Sequence[RuleFile]) -> Made:
+        kept.parent.mkdir(mode=0o700, exist_ok=True)
+        texts = [RuleText(rule_id(file), file.text.encode("utf-8", "replace")) for file in files]
+        loaded = load_sigma(texts, kept=kept)
+        for one in loaded.refused:
+            log.warning("a rule is left out where=%s rule=%s reason=%s", one.where, one.rule, one.reason)
+        log.info("behaviour rules=%d parsed=%d", len(loaded.compiled.rules), loaded.parsed)
+        return Made(Taa(loaded.compiled), {rule: file.tenant for file in files for rule in file.rules})
+
+    return Engines(RuleKind.TAA, make)
 
 
 def rule_id(file: RuleFile) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
-from vedette.query import ast
+from vedette.query import ast, sigma
 from vedette.query.ast import Condition, Exists, Node
 from vedette.query.ioc import file as ioc
 from vedette.query.ioc.criteria import IocError
@@ -56,7 +56,18 @@ def _ioc(rule: RuleText) -> Iterator[Node]:
         raise ConfigError(str(error)) from error
 
 
-NODES: Mapping[RuleKind, Callable[[RuleText], Iterator[Node]]] = {RuleKind.IOC: _ioc}
+def _taa(rule: RuleText) -> Iterator[Node]:
+    found = sigma.read(rule.text.encode("utf-8", "replace"), rule.name)
+    rules = [one for one in found if isinstance(one, sigma.Rule)]
+    if not rules:
+        reasons = [one.reason for one in found if isinstance(one, sigma.Refused)] or [
+            "it has no rule over single events"
+        ]
+        raise ConfigError(f"{rule.name}: {reasons[0]}")
+    yield from (one.node() for one in rules)
+
+
+NODES: Mapping[RuleKind, Callable[[RuleText], Iterator[Node]]] = {RuleKind.TAA: _taa, RuleKind.IOC: _ioc}
 
 
 def preview(nodes: Iterable[Node], scope: Scope, window: Window, search: Search) -> Preview:

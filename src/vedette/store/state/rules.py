@@ -134,6 +134,18 @@ def enabled(db: Connection, kind: RuleKind) -> Sequence[RuleFile]:
     return to_structs(db.execute(ENABLED, {"kind": kind.value}), RuleFile, json=JSON)
 
 
+OWNERS = text("SELECT tenant, name, rules FROM rule WHERE kind = :kind")
+
+
+def owners(db: Connection, kind: RuleKind) -> dict[str, tuple[str, str]]:
+    """Give the (tenant, name) of the file that each rule of a kind is in, of all tenants."""
+    return {
+        rule: (row.tenant, row.name)
+        for row in db.execute(OWNERS, {"kind": kind.value})
+        for rule in msgspec.json.decode(row.rules, type=list[str])
+    }
+
+
 def history(db: Connection, file: RuleFile) -> list[RuleVersion]:
     """Give what a rule file was, newest version first."""
     return to_structs(db.execute(HISTORY, _key(file)), RuleVersion)
