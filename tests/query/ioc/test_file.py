@@ -109,6 +109,16 @@ def test_what_one_event_cannot_answer_is_listed(pattern: str, term: str) -> None
     assert [problem.term for problem in found.problems] == [term]
 
 
+def test_what_a_stix_bundle_cannot_use_has_its_line() -> None:
+    text = json.dumps(json.loads(bundle("[file:name = 'a']", "[a:b = 'x']", "[file:name =")), indent=1)
+    found = read(text.encode(), "s")
+    lines = [number for number, line in enumerate(text.splitlines(), 1) if '"pattern":' in line]
+    assert [(problem.term, problem.line) for problem in found.problems] == [
+        ("indicator--2", lines[2]),
+        ("a:b", lines[1]),
+    ]
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -179,3 +189,18 @@ def test_real_files_load_and_list_what_they_cannot_match() -> None:
     assert sum(len(one.rules) + len(one.indicators) for one in found.values()) > 3_000
     listed = {problem.term for one in found.values() for problem in one.problems}
     assert {"ProcessItem/HandleList/Handle/Name", "email-addr:value", "android-property:name"} <= listed
+
+
+def test_a_file_of_many_comparisons_is_asked_in_portions() -> None:
+    context = "<Context search='FileItem/FullPath'/>"
+    items = "".join(
+        f"<IndicatorItem condition='contains'>{context}<Content>x{n}</Content></IndicatorItem>" for n in range(1_000)
+    )
+    inner = f"<criteria><Indicator operator='OR'>{items}</Indicator></criteria>"
+    text = f"<OpenIOC xmlns='http://openioc.org/schemas/OpenIOC_1.1'>{inner}</OpenIOC>"
+    (rule,) = read(text.encode(), "many").rules
+    sizes = [sum(1 for _ in conditions_of(node)) for node in read(text.encode(), "many").nodes()]
+    assert len(sizes) > 1
+    assert max(sizes) <= MAX_CONDITIONS
+    assert rule.node is not None
+    assert sum(sizes) == sum(1 for _ in conditions_of(rule.node))

@@ -14,6 +14,7 @@ from vedette.runtime.errors import QueryError
 
 MOST = 2 * PORTION
 """Indicators of one question."""
+MOST_COMPARISONS = 5_000
 _CHARACTERS = 524_288
 """Of one question made from a big file: half of what a query may have."""
 _RULES = 100
@@ -26,8 +27,8 @@ def parse(text: str, *, now: int) -> Node:  # noqa: ARG001 - the languages' comm
         raise QueryError(f"{len(found.indicators):,} indicators; one question has at most {MOST:,}: ask in portions")
     node = ast.any_of(*found.nodes())
     tests = sum(1 for _ in ast.conditions(node))
-    if tests > ast.MAX_CONDITIONS:
-        raise QueryError(f"{tests:,} comparisons; one question has at most {ast.MAX_CONDITIONS:,}: ask in portions")
+    if tests > MOST_COMPARISONS:
+        raise QueryError(f"{tests:,} comparisons; one question has at most {MOST_COMPARISONS:,}: ask in portions")
     return node
 
 

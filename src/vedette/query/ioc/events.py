@@ -19,6 +19,8 @@ from vedette.query.values import ValueProblem
 from vedette.schema.dictionary import FIELDS
 
 _ALL_TYPES = FIELDS["event.type"].types
+MAX_COMPARISONS = 20_000
+"""Of one file on the stream; a search asks for its alternatives in portions."""
 _MOST_VIEWS = 64
 """Combinations of views of one AND group."""
 
@@ -27,8 +29,8 @@ def compile_criteria(criteria: Criteria) -> tuple[Node | None, tuple[Problem, ..
     """Tree of events that match, None if none ever can; and every part that events cannot answer."""
     compiler = _Compiler(criteria)
     node = compiler.each(criteria)
-    if node is not None and sum(1 for _ in ast.conditions(node)) > ast.MAX_CONDITIONS:
-        limit = f"more than {ast.MAX_CONDITIONS:,} comparisons after each view of an event counts; split the file"
+    if node is not None and sum(1 for _ in ast.conditions(node)) > MAX_COMPARISONS:
+        limit = f"more than {MAX_COMPARISONS:,} comparisons after each view of an event counts; split the file"
         return None, counted([*compiler.problems, Problem("(all)", limit, criteria.line)])
     return node, counted(compiler.problems)
 

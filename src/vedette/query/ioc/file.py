@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from vedette.query import ast
-from vedette.query.ast import Node
+from vedette.query.ast import Node, Or
 from vedette.query.ioc import indicators, lists, misp, openioc, stix
 from vedette.query.ioc.criteria import MAX_BYTES, Criteria, IocError, Problem, counted
 from vedette.query.ioc.events import compile_criteria
@@ -87,7 +87,7 @@ def _json(data: bytes, name: str) -> IocFile | None:
             return None
         raise IocError(f"this is no JSON that can be read: {error}", file=name) from error
     if stix.is_stix(document):
-        rules, found, problems = stix.read(document)
+        rules, found, problems = stix.read(document, data)
         made = []
         for rule in rules:
             node, unanswered = compile_criteria(rule.criteria)
@@ -118,7 +118,7 @@ def _bounded(rules: list[Node]) -> Iterator[Node]:
     """Alternatives in groups that one statement holds."""
     group: list[Node] = []
     size = 0
-    for node in rules:
+    for node in (part for rule in rules for part in (rule.operands if isinstance(rule, Or) else (rule,))):
         tests = sum(1 for _ in ast.conditions(node))
         if group and size + tests > ast.MAX_CONDITIONS:
             yield joined(ast.any_of(*group))

@@ -1,5 +1,6 @@
 """STIX 2.1 bundles: each indicator's pattern is a rule, or a single indicator where it is one equality."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +24,7 @@ _KINDS = {
     "PipeItem/Name": Kind.PIPE,
 }
 """Terms whose equality is an indicator; STIX's `=` is exact, so that a domain is not what is below it."""
+_PATTERN = re.compile(rb'"pattern"\s*:')
 _URL = "url:value"
 
 
@@ -40,8 +42,9 @@ def is_stix(document: Any) -> bool:
     return isinstance(document, dict) and document.get("type") in {"bundle", "indicator"}
 
 
-def read(document: Any) -> tuple[list[StixRule], list[Indicator], list[Problem]]:
-    """Rules, indicators, and what cannot be used."""
+def read(document: Any, data: bytes) -> tuple[list[StixRule], list[Indicator], list[Problem]]:
+    """Rules, indicators, and what cannot be used; `data`: the document's text, for the lines."""
+    lines = _lines(document, data)
     rules: list[StixRule] = []
     found: list[Indicator] = []
     problems: list[Problem] = []
@@ -49,10 +52,10 @@ def read(document: Any) -> tuple[list[StixRule], list[Indicator], list[Problem]]
         if number >= _MOST:
             problems.append(Problem("indicator", f"only the first {_MOST:,} are read"))
             break
-        criteria = _criteria(thing, problems)
+        criteria = _criteria(thing, problems, lines.get(id(thing), 0))
         if criteria is None:
             continue
-        single = _single(criteria)
+        single = _single(criteria, lines.get(id(thing), 0))
         if single:
             found.append(single)
         else:
@@ -68,30 +71,43 @@ def _indicators(document: Any) -> Iterator[dict[str, Any]]:
             yield thing
 
 
-def _criteria(thing: dict[str, Any], problems: list[Problem]) -> Criteria | None:
+def _lines(document: Any, data: bytes) -> dict[int, int]:
+    """Line of each indicator's pattern, by the identity of the indicator; {} where they cannot be told apart."""
+    having = [thing for thing in _indicators(document) if "pattern" in thing]
+    ends = [found.start() for found in _PATTERN.finditer(data)]
+    if len(ends) != len(having):
+        return {}
+    lines, line, at = {}, 1, 0
+    for thing, end in zip(having, ends, strict=True):
+        line, at = line + data.count(b"\n", at, end), end
+        lines[id(thing)] = line
+    return lines
+
+
+def _criteria(thing: dict[str, Any], problems: list[Problem], line: int) -> Criteria | None:
     pattern, kind = thing.get("pattern"), thing.get("pattern_type", "stix")
     where = str(thing.get("id", "indicator"))[:100]
     if thing.get("revoked") is True:
-        problems.append(Problem("indicator", "its author revoked it"))
+        problems.append(Problem("indicator", "its author revoked it", line))
     elif kind != "stix":
-        problems.append(Problem(f"pattern_type {str(kind)[:40]}", "only STIX patterns are read here"))
+        problems.append(Problem(f"pattern_type {str(kind)[:40]}", "only STIX patterns are read here", line))
     elif not isinstance(pattern, str):
-        problems.append(Problem(where, "it has no pattern"))
+        problems.append(Problem(where, "it has no pattern", line))
     else:
         try:
-            return stix_pattern.parse(pattern)
+            return stix_pattern.parse(pattern, line)
         except stix_pattern.PatternError as error:
-            problems.append(Problem(where, f"its pattern cannot be read: {error}"))
+            problems.append(Problem(where, f"its pattern cannot be read: {error}", line))
     return None
 
 
-def _single(criteria: Criteria) -> Indicator | None:
+def _single(criteria: Criteria, line: int) -> Indicator | None:
     """The indicator that one equality is."""
     if not isinstance(criteria, Term) or criteria.negated or criteria.like or criteria.operator is not Operator.IS:
         return None
     if criteria.name == _URL:
-        return indicator(Kind.URL, criteria.value)
+        return indicator(Kind.URL, criteria.value, line)
     kind = _KINDS.get(criteria.name)
     if kind is Kind.ADDRESS and "/" in criteria.value:
         kind = Kind.NETWORK
-    return indicator(kind, criteria.value) if kind else None
+    return indicator(kind, criteria.value, line) if kind else None
