@@ -51,7 +51,7 @@ def measure(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
         wait_for(ready, central)
         fleet = [
             "--agents", given.agents, "--backlog", given.backlog, "--batch", given.batch, "--calm", given.calm,
-            "--seconds", given.seconds, "--keep", folder / "fleet", "--json",
+            "--seconds", given.seconds, "--connections", given.agents, "--keep", folder / "fleet", "--json",
         ]  # fmt: skip
         done = subprocess.run(
             [sys.executable, "-m", "vedette", "bench", "fleet", *map(str, fleet)],

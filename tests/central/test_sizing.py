@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.conftest import REPOSITORY
 
-from vedette.central.sizing import Costs, Limits, Load, batch_rate, hosts_until, size
+from vedette.central.sizing import Costs, Limits, Load, batch_rate, hosts_until, size, writer_share
 from vedette.runtime.errors import ConfigError
 
 LIGHT = Load(hosts=1_000, events_per_host_hour=360, peak=10, send_interval=9, days=10)
@@ -47,6 +47,17 @@ def test_rules_cost_the_pipeline_and_a_longer_interval_saves_batches() -> None:
 )
 def test_what_breaks_first_comes_first(limits: Limits, what: str) -> None:
     assert next(iter(hosts_until(LIGHT, limits=limits))) == what
+
+
+def test_the_one_writer_of_the_state_is_never_divided() -> None:
+    limits = Limits(ledger_rows=100, connections=500)
+    made = size(LIGHT, limits=limits)
+    batches = made.batches_peak
+    assert made.ingests == 2
+    assert made.writer == pytest.approx((batches * (18 + 12) + min(batches, 2 * 100) * 42) / 1e6)
+    until = hosts_until(LIGHT, limits=limits)["the state's one writer"]
+    share = writer_share(until * batch_rate(LIGHT, Costs()), Costs(), limits, ingests=1, several=False)
+    assert share == pytest.approx(0.7, abs=0.001)
 
 
 def test_several_nodes_are_told_when_one_is_too_small() -> None:

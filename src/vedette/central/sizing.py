@@ -46,6 +46,9 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     """bench/ingest.py: the store's part of 16, merges included."""
     claim_batch: float = 12.0
     """bench/small_batches.py; only with several ingest or pipeline nodes."""
+    settle_batch: float = 18.0
+    ledger_row: float = 42.0
+    """Both are in the costs above; apart, because they are spent in the state's turn to write: there is one."""
     wire_event: float = 60.0
     """bench/wire.py: 58 in batches of 1,000."""
     wire_batch: float = 2_200.0
@@ -99,6 +102,9 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes that a day takes."""
     network: float
     """Bits a second from agents at the peak."""
+    writer: float
+    """Share of the time in which somebody has the state's turn to write. Above `busy` it cannot be: fewer batches, or
+    several deployments."""
     drain: float
     """Seconds to store what a day's outage left, beside what is new."""
 
@@ -143,6 +149,7 @@ def size(load: Load, costs: Costs | None = None, limits: Limits | None = None) -
         disk=disk,
         day=day,
         network=8 * (peak * costs.wire_event + batches * costs.wire_batch),
+        writer=writer_share(batches, costs, limits, ingests=ingests, several=nodes > 1),
         drain=outage * per_event / spare,
     )
 
@@ -151,6 +158,12 @@ def batch_rate(load: Load, costs: Costs) -> float:
     """Give the batches a second of one host at the peak: one for what comes within the send interval of an event."""
     events = load.events_per_host_hour / 3600 * load.peak
     return events / (1 + events * load.send_interval) + costs.heartbeat
+
+
+def writer_share(batches: float, costs: Costs, limits: Limits, *, ingests: int, several: bool) -> float:
+    """Give how much of the state's one turn to write is used; each ingest writes so many ledger rows and no more."""
+    segment = batches * (costs.settle_batch + (costs.claim_batch if several else 0.0))
+    return (segment + min(batches, limits.ledger_rows * ingests) * costs.ledger_row) / 1e6
 
 
 def hosts_until(load: Load, costs: Costs | None = None, limits: Limits | None = None) -> dict[str, int]:
@@ -165,9 +178,17 @@ def hosts_until(load: Load, costs: Costs | None = None, limits: Limits | None = 
         "connections of ingest": limits.connections,
         "the ledger is a minute behind": limits.ledger_rows * limits.ledger_wait,
         f"{limits.node_cores} cores": limits.node_cores * costs.busy / (ingest + pipeline + store),
+        "the state's one writer": _batches_until(costs, limits) / batches,
         "10 TB of disk": limits.node_disk / (events * 86_400 * costs.stored_event * load.days * 1.25),
     }
     return {what: int(hosts) for what, hosts in sorted(met.items(), key=lambda one: one[1])}
+
+
+def _batches_until(costs: Costs, limits: Limits) -> float:
+    """Give the batches a second that the state's writer of one node bears."""
+    room, ledger = costs.busy * 1e6, limits.ledger_rows * costs.ledger_row
+    few = room / (costs.settle_batch + costs.ledger_row)
+    return few if few <= limits.ledger_rows else (room - ledger) / costs.settle_batch
 
 
 def _check(load: Load) -> None:
@@ -225,7 +246,7 @@ def document() -> str:
 def _table(loads: list[Load]) -> list[str]:
     names = (
         "hosts", "events/s average, peak", "batches/s peak", "cores: ingest, pipeline, store", "memory", "disk",
-        "network", "ingest, pipeline, store processes", "machines",
+        "network", "ingest, pipeline, store processes", "machines", "the state's writer",
     )  # fmt: skip
     rows = [f"| {' | '.join(names)} |", "|" + "---|" * len(names)]
     for load in loads:
@@ -240,6 +261,7 @@ def _table(loads: list[Load]) -> list[str]:
             f"{made.network / 1e6:,.0f} Mbit/s",
             f"{made.ingests}, {made.pipelines}, {made.shards}",
             f"{made.nodes}",
+            f"{made.writer:.0%}" + (" **too much**" if made.writer > Costs().busy else ""),
         )
         rows.append(f"| {' | '.join(cells)} |")
     return rows

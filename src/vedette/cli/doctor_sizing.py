@@ -19,7 +19,7 @@ from vedette.cli.printing import json_line, size, table
 @click.option("--json", "as_json", is_flag=True, help="A JSON line instead of a table.")
 def sizing(*, as_json: bool, **given: float) -> None:
     """Reckon cores, memory, disk, network and machines for a fleet, from what was measured (docs/scaling.md)."""
-    from vedette.central.sizing import Load, hosts_until
+    from vedette.central.sizing import Costs, Load, hosts_until
     from vedette.central.sizing import size as reckon
 
     load = msgspec.convert(given, Load)
@@ -28,6 +28,7 @@ def sizing(*, as_json: bool, **given: float) -> None:
         json_line(msgspec.structs.asdict(made) | {"cores": made.cores, "single_node_until": until})
         return
     shares = f"ingest {made.ingest_cores:,.1f}, pipeline {made.pipeline_cores:,.1f}, store {made.store_cores:,.1f}"
+    too_much = "" if made.writer <= Costs().busy else ", TOO MUCH: let agents send later, or make several deployments"
     rows = [
         ("events a second", f"{made.events:,.0f} on average, {made.events_peak:,.0f} at the peak"),
         ("batches a second", f"{made.batches_peak:,.0f} at the peak"),
@@ -37,6 +38,7 @@ def sizing(*, as_json: bool, **given: float) -> None:
         ("memory", size(round(made.memory))),
         ("disk", f"{size(round(made.disk))}: {size(round(made.day))} a day, replicas not counted"),
         ("network", f"{made.network / 1e6:,.1f} Mbit/s from agents at the peak"),
+        ("state database", f"its writer is busy {made.writer:.0%} of the time{too_much}"),
         ("a day's outage", f"is stored after {made.drain / 60:,.0f} minutes"),
     ]  # fmt: skip
     table({"what": "", "needs": "NEEDS"}, [{"what": what, "needs": needs} for what, needs in rows])
