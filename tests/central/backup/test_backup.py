@@ -171,6 +171,10 @@ def at_rest(prepared_node: Node, store_at: Callable[[Path], StoreProcess]) -> No
     (prepared_node.layout.spool / "000000000001.seg").write_bytes(b"segment")
     (prepared_node.layout.dead_letter / "again").mkdir()
     (prepared_node.layout.dead_letter / "again" / "7.seg").write_bytes(b"letter")
+    (prepared_node.layout.objects / "ab").mkdir()
+    (prepared_node.layout.objects / "ab" / "abc.obj").write_bytes(b"object")
+    (prepared_node.layout.objects / ".being-written").write_bytes(b"half an obj")
+    (prepared_node.layout.releases / "r.tar").write_bytes(b"release")
     return prepared_node
 
 
@@ -182,7 +186,7 @@ def tree(folder: Path) -> dict[str, tuple[int, bytes]]:
     }
 
 
-APART = ("run/", "store/lock", "store/reserve", "state.sqlite", "client.toml")
+APART = ("run/", "store/lock", "store/reserve", "state.sqlite", "client.toml", "objects/.being-written")
 
 
 @pytest.mark.slow
@@ -270,6 +274,15 @@ def test_a_sealed_segment_takes_the_place_of_its_open_copy(prepared_node: Node) 
         (spool / "1.seg").unlink()
         assert (copying / "1.seg").read_bytes() == b"1.seg"
     assert not copying.exists()
+
+
+def test_what_is_removed_after_the_moment_is_still_copied(prepared_node: Node) -> None:
+    layout = prepared_node.layout
+    (layout.objects / "ab").mkdir()
+    (layout.objects / "ab" / "abc.obj").write_bytes(b"object")
+    with moment.taken(layout, prepared_node.state, None):
+        (layout.objects / "ab" / "abc.obj").unlink()
+        assert [piece.name for piece in contents.copied(layout)] == ["objects/ab/abc.obj"]
 
 
 def test_a_node_does_not_start_where_a_restore_did_not_end(tmp_path: Path) -> None:

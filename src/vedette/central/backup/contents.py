@@ -42,11 +42,9 @@ class Link(msgspec.Struct, frozen=True):
 
 
 def plain(layout: Layout) -> Iterator[Piece]:
-    """Give what only ever is replaced whole: keys, certificates, settings, releases. Raises BackupError."""
-    apart = {
-        path.name
-        for path in (layout.run, layout.spool, layout.store, layout.dead_letter, layout.copying, layout.restoring)
-    }
+    """Give what only ever is replaced whole: keys, certificates, settings. Raises BackupError."""
+    left_out = (layout.run, layout.compiled, layout.copying, layout.restoring)
+    apart = {path.name for path in (*left_out, layout.store, *_linked(layout))}
     state = layout.state_file.name
     apart |= {state, f"{state}-wal", f"{state}-shm", f"{state}-journal"}
     for top in sorted(layout.data.iterdir()):
@@ -55,11 +53,15 @@ def plain(layout: Layout) -> Iterator[Piece]:
 
 
 def copied(layout: Layout) -> Iterator[Piece]:
-    """Give what `moment` has linked: the spool's segments and the dead letters."""
-    for top in (layout.spool, layout.dead_letter):
+    """Give what `moment` has linked: the spool's segments, dead letters, objects and releases."""
+    for top in _linked(layout):
         folder = layout.copying / top.name
         for piece in _all_below(folder, folder):
             yield Piece(f"{top.name}/{piece.name}", piece.source)
+
+
+def _linked(layout: Layout) -> tuple[Path, ...]:
+    return (layout.spool, layout.dead_letter, layout.objects, layout.releases)
 
 
 def store(layout: Layout, *, at_rest: bool) -> Iterator[Piece | Link]:

@@ -52,10 +52,12 @@ def taken(layout: Layout, state: State, store: Do | None) -> Iterator[Moment]:
         try:
             if frost is not None:
                 frost.take_changes()  # nearly all, while nobody waits
+            _link_objects(layout)
             with state.write():
                 began = time.monotonic()
                 tokens = contents.tokens(layout) if frost is None else frost.complete()
                 spool = _spool(layout)
+                _link_objects(layout)
                 reader.execute("BEGIN")
                 reader.execute("SELECT count(*) FROM sqlite_master").fetchone()  # from here on it sees this moment
                 paused = time.monotonic() - began
@@ -137,6 +139,13 @@ def _spool(layout: Layout) -> dict[str, bytes]:
     for source in (again, letters, again):  # what moves between them is in one of the looks
         _link_all(source, layout.copying / letters.name / source.relative_to(letters), "*.*")
     return known | _contents(layout.spool, "next")
+
+
+def _link_objects(layout: Layout) -> None:
+    """Link what is named by its content, as far as that is not done: what the state speaks of must be there."""
+    for top in (layout.objects, layout.releases):
+        for folder, _, _ in os.walk(top):
+            _link_all(Path(folder), layout.copying / top.name / Path(folder).relative_to(top), "*")
 
 
 def _contents(folder: Path, name: str) -> dict[str, bytes]:
