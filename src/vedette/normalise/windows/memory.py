@@ -4,6 +4,7 @@ Windows tells a process's hashes, command line and parent once, at its start. It
 carry a PID or Sysmon's GUID only.
 """
 
+from itertools import islice
 from typing import Final, TypeVar
 
 from vedette.normalise.windows.texts import split
@@ -29,14 +30,17 @@ class Recent(dict[K, V]):
 
     def put(self, key: K, value: V, *texts: str | None) -> V:
         """Keep `value` as the newest; `texts` are the long ones in it, beside those of the key."""
-        self.forget(key)
-        parts = key if isinstance(key, tuple) else (key,)
-        size = sum(len(text) for text in (*parts, *texts) if isinstance(text, str))
+        if key in self:
+            self.forget(key)
+        size = 0
+        for text in (*key, *texts) if isinstance(key, tuple) else (key, *texts):
+            if type(text) is str:
+                size += len(text)
         self._sizes[key] = size
         self._total += size
         self[key] = value
         if len(self) > self._limit or self._total > self._most:
-            for oldest in list(self)[: max(1, len(self) // 8)]:
+            for oldest in list(islice(self, max(1, len(self) // 8))):
                 self.forget(oldest)
         return value
 
