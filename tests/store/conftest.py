@@ -28,12 +28,13 @@ class StoreProcess:
 
     def __init__(self, data: Path) -> None:
         self.data = data
+        self.options: tuple[str, ...] = ()
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> EventStore:
         ready = self.data / "run" / "store.ready"
         ready.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "vedette.store.server", "--data", str(self.data)]
+        command = [sys.executable, "-m", "vedette.store.server", "--data", str(self.data), *self.options]
         self.process = subprocess.Popen(command, env={**os.environ, "PYTHONWARNINGS": "ignore"})
         deadline = time.monotonic() + 60
         while not ready.exists():
@@ -69,9 +70,19 @@ def event_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Even
         process.stop()
 
 
+@pytest.fixture(scope="module")
+def stores() -> Iterator[Callable[[Path], StoreProcess]]:
+    """Give `store_at` for all tests of a module."""
+    yield from _started()
+
+
 @pytest.fixture
 def store_at() -> Iterator[Callable[[Path], StoreProcess]]:
     """Give `store_at(data)`: a store that the test starts, stops and kills."""
+    yield from _started()
+
+
+def _started() -> Iterator[Callable[[Path], StoreProcess]]:
     made: list[StoreProcess] = []
 
     def make(data: Path) -> StoreProcess:

@@ -46,7 +46,7 @@ class CentralSettings(msgspec.Struct, frozen=True, kw_only=True):
     roles: tuple[Role, ...] = ROLES
     """What this node does; fewer than all when several nodes share the work."""
     store_url: str = ""
-    """The event store of another node or a ClickHouse cluster: http(s)://HOST:PORT; empty = this node's own."""
+    """The event store elsewhere, http(s)://HOST:PORT; several with commas are shards; empty = this node's own."""
     node: int = 0
     """The number of this node where a bus is used, 1 to 9000: no two nodes may ever have had the same."""
     bus_url: str = ""
@@ -82,6 +82,11 @@ def bus_servers(settings: CentralSettings) -> list[str]:
     return [one.strip() for one in settings.bus_url.split(",") if one.strip()]
 
 
+def shard_urls(store_url: str) -> list[str]:
+    """Give the addresses that `store_url` names."""
+    return [one.strip().rstrip("/") for one in store_url.split(",") if one.strip()]
+
+
 def _problem_of_roles(settings: CentralSettings) -> str:
     """Say what is wrong with what this node does; "" = nothing."""
     roles = set(settings.roles)
@@ -91,8 +96,11 @@ def _problem_of_roles(settings: CentralSettings) -> str:
         settings.store_url and "store" in roles
     ):
         return "either this node has the role store, or store_url says where the event store is"
-    if settings.store_url and not _is_private(settings.store_url, plain="http", secret="https"):  # noqa: S106 - a scheme
-        return f"store_url must be https://HOST:PORT, or http:// on this host, not {settings.store_url!r}"
+    for url in shard_urls(settings.store_url):
+        if not _is_private(url, plain="http", secret="https"):  # noqa: S106 - a scheme
+            return f"store_url must be https://HOST:PORT, or http:// on this host, not {url!r}"
+    if len(set(shard_urls(settings.store_url))) < len(shard_urls(settings.store_url)):
+        return "store_url names a shard twice"
     if not settings.bus_url and ("ingest" in roles) != ("pipeline" in roles):
         return "ingest and pipeline on different nodes need a bus_url"
     return ""

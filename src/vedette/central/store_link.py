@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from vedette.central.layout import Layout
+from vedette.central.settings import shard_urls
 from vedette.runtime.errors import StoreError
 from vedette.store.events import EventStore, EventStoreError
 
@@ -12,8 +14,18 @@ AUTHENTICATION_FAILED = 516
 T = TypeVar("T")
 
 
+def open_at(url: str, password: str) -> EventStore:
+    """Give the event store at `url`, or the shards where it names several. Connects to nothing yet."""
+    urls = shard_urls(url)
+    if len(urls) == 1:
+        return EventStore(urls[0], password)
+    from vedette.store.shards import Shards
+
+    return Shards({urlsplit(one).netloc: EventStore(one, password) for one in urls})
+
+
 class StoreAddress:
-    """Where the event store is: this node's own, wherever that listens now, or the one that `url` names."""
+    """Where the event store is: this node's own, wherever that listens now, or what `url` names."""
 
     def __init__(self, layout: Layout, url: str = "") -> None:
         self._url = url
@@ -45,10 +57,11 @@ class StoreLink:
     def do(self, work: Callable[[EventStore], T]) -> T:
         """Give what `work` gives. Raises StoreError."""
         if self._store is None:
-            self._store = EventStore(*self._address.find())
+            self._store = open_at(*self._address.find())
         try:
             return work(self._store)
         except EventStoreError as error:
             if error.code in {0, AUTHENTICATION_FAILED}:
+                self._store.close()
                 self._store = None
             raise

@@ -125,15 +125,17 @@ def explained(error: ApiError, query: str) -> str:
 def _search(client: Client, asked: dict[str, Any], limit: int) -> dict[str, Any]:
     """Ask page by page up to `limit`; gives the last page with the events of all."""
     events: list[dict[str, Any]] = []
+    missing: list[str] = []
     cursor = ""
     while True:
         page: dict[str, Any] = client.post(
             "/events/search", asked | {"limit": min(_PAGE, limit - len(events)), "cursor": cursor}
         )
         events += page["events"]
+        missing += [name for name in page["missing"] if name not in missing]
         cursor = page["cursor"] or ""
-        if not cursor or not page["complete"] or len(events) >= limit:
-            return page | {"events": events}
+        if not cursor or page["reason"] or len(events) >= limit:
+            return page | {"events": events, "missing": missing}
 
 
 def _show(found: dict[str, Any], names: list[str], *, as_json: bool, details: bool | None) -> None:
@@ -147,7 +149,8 @@ def _show(found: dict[str, Any], names: list[str], *, as_json: bool, details: bo
         table({name: name for name in _shown_names(events, names)}, events)
     else:
         _print(events, details=details)
-    if not found["complete"]:
+    _say_missing(found)
+    if found["reason"]:
         click.echo(
             f"partial: met the limit of {found['reason']}; this covers {when(found['reached'])} to "
             f"{when(found['until'])}. Ask for a shorter time or a narrower query.",
@@ -187,7 +190,7 @@ def _nothing(found: dict[str, Any]) -> str:
 
 def _show_count(found: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        json_line({name: found[name] for name in ("count", "hosts", "complete", "reason", "reached")})
+        json_line({name: found[name] for name in ("count", "hosts", "complete", "reason", "reached", "missing")})
     else:
         click.echo(f"{found['count']:,} events of {found['hosts']:,} hosts")
         if not found["count"]:
@@ -221,8 +224,15 @@ def _explain(found: dict[str, Any], *, as_json: bool) -> None:
     _hint(found)
 
 
+def _say_missing(found: dict[str, Any]) -> None:
+    if found["missing"]:
+        where = ", ".join(found["missing"])
+        click.echo(f"partial: {where} of the event store did not answer; events that are there are missing", err=True)
+
+
 def _say_partial(found: dict[str, Any]) -> None:
-    if not found["complete"]:
+    _say_missing(found)
+    if found["reason"]:
         click.echo(f"partial: met the limit of {found['reason']}; counted from {when(found['reached'])}", err=True)
 
 

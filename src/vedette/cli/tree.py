@@ -33,7 +33,9 @@ def tree(client: Client, entity_id: str, *, as_json: bool, **options: int) -> No
         )  # fmt: skip
     else:
         _draw(found)
-    if not found["complete"]:
+    if found["missing"]:
+        click.echo(f"partial: {', '.join(found['missing'])} of the event store did not answer", err=True)
+    elif not found["complete"]:
         click.echo("partial: the tree goes on; ask for more with --up, --down or --most", err=True)
 
 

@@ -83,6 +83,11 @@ class Parameters:
         return f"{{{name}:{kind}}}"
 
 
+def name_of(bound: str) -> str:
+    """Give the name of the parameter that stands in a statement as `bound`."""
+    return bound.removeprefix("{").partition(":")[0]
+
+
 def column(name: str) -> str:
     """Quote a column that the dictionary knows; anything else is a programming error."""
     if name not in FIELDS and name != EVENT_ID.name:

@@ -6,7 +6,7 @@ from vedette.query import ast, conditions
 from vedette.query.ast import Anywhere, Condition, Node, Not
 from vedette.query.conditions import Parameters, column
 from vedette.query.simplify import simplify
-from vedette.query.sql import MAX_HOSTS, check_buckets, tenants
+from vedette.query.sql import BUCKETS, COUNTED, MAX_HOSTS, check_buckets, tenants
 from vedette.query.statement import Limits, Statement, Window, settings
 from vedette.schema.access import Scope
 
@@ -48,7 +48,7 @@ def compile_count(node: Node, scope: Scope, window: Window) -> Statement:
     bind = Parameters()
     where = _where(node, scope, window, bind)
     sql = f"SELECT sum(events), groupUniqArray({MAX_HOSTS})({column('host.id')})\nFROM {TABLE}\nWHERE {where}"
-    return Statement(sql, bind.values, settings(Limits()), ("count", "hosts"))
+    return Statement(sql, bind.values, settings(Limits()), ("count", "hosts"), COUNTED)
 
 
 def compile_histogram(node: Node, scope: Scope, window: Window, *, bucket: int) -> Statement:
@@ -61,7 +61,7 @@ def compile_histogram(node: Node, scope: Scope, window: Window, *, bucket: int) 
         f"SELECT intDiv(toInt64(toUnixTimestamp(hour)) * 1000000, {width}) * {width} AS bucket, sum(events)\n"
         f"FROM {TABLE}\nWHERE {where}\nGROUP BY bucket\nORDER BY bucket"
     )
-    return Statement(sql, bind.values, settings(Limits()), ("bucket", "count"))
+    return Statement(sql, bind.values, settings(Limits()), ("bucket", "count"), BUCKETS)
 
 
 def _where(node: Node, scope: Scope, window: Window, bind: Parameters) -> str:

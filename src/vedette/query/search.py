@@ -7,10 +7,12 @@ A statement answers wholly or fails (see `sql`), so that what a search gives is 
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from vedette.query import ast, hours, sql
 from vedette.query.ast import Node
+from vedette.query.merge import Noting
 from vedette.query.moments import DAY
 from vedette.query.statement import (
     LIMIT_CODES,
@@ -45,12 +47,17 @@ class Answer(Struct, frozen=True, kw_only=True):
     columns: tuple[str, ...]
     rows: Rows
     complete: bool
-    """False if a limit ended the search before `since`; `reason` is then "time", "rows" or "memory"."""
+    """False if a limit ended the search before `since`, or shards are missing.
+
+    `reason` is the limit: "time", "rows", "memory", or "values": the most frequent were chosen from too few.
+    """
     reason: str
     reached: int
     """Every event in [reached, until) was looked at, microseconds UTC."""
     cursor: str | None = None
     """Where to go on; None if there is nothing more."""
+    missing: tuple[str, ...] = ()
+    """Shards of the event store that did not answer: their events are not in this."""
 
 
 class Question(Struct, frozen=True):
@@ -105,7 +112,7 @@ class Search:
     """Asks the store within `limits` for all statements of one answer together; `clock` gives seconds, monotonic."""
 
     def __init__(self, ask: Ask, clock: Callable[[], float], limits: Limits | None = None) -> None:
-        self._ask, self._clock = ask, clock
+        self._asking, self._clock = Noting(ask), clock
         self._limits = limits or Limits()
         self._deadline = clock() + self._limits.seconds
 
@@ -133,7 +140,7 @@ class Search:
             rows += found
             if len(rows) > limit:
                 break
-        return _page(names, rows, limit=limit, reached=reached, reason=reason)
+        return self._told(_page(names, rows, limit=limit, reached=reached, reason=reason))
 
     def count(self, question: Question) -> Answer:
         """One row: number of matching events, and of their hosts (exact up to 20,000)."""
@@ -153,8 +160,9 @@ class Search:
             reached = part.since
             total += found[0][0]
             hosts |= set(found[0][1])
-        return Answer(
-            columns=("count", "hosts"), rows=[(total, len(hosts))], complete=not reason, reason=reason, reached=reached
+        rows: Rows = [(total, len(hosts))]
+        return self._told(
+            Answer(columns=("count", "hosts"), rows=rows, complete=not reason, reason=reason, reached=reached)
         )
 
     def histogram(self, question: Question, *, bucket: int) -> Answer:
@@ -176,12 +184,9 @@ class Search:
             reached = part.since
             for start, events in found:
                 counts[start] = counts.get(start, 0) + events
-        return Answer(
-            columns=("bucket", "count"),
-            rows=sorted(counts.items()),
-            complete=not reason,
-            reason=reason,
-            reached=reached,
+        rows: Rows = sorted(counts.items())
+        return self._told(
+            Answer(columns=("bucket", "count"), rows=rows, complete=not reason, reason=reason, reached=reached)
         )
 
     def top(self, question: Question, *, name: str, limit: int = 20) -> Answer:
@@ -195,7 +200,15 @@ class Search:
                 break
             window = _halves(window)[1]
         reached = window.since if found is not None else window.until
-        return Answer(columns=statement.columns, rows=found or [], complete=not reason, reason=reason, reached=reached)
+        reason = reason or ("values" if self._asking.cut else "")
+        return self._told(
+            Answer(columns=statement.columns, rows=found or [], complete=not reason, reason=reason, reached=reached)
+        )
+
+    def _told(self, answer: Answer) -> Answer:
+        """Say in the answer which shards did not answer."""
+        missing = self._asking.missing
+        return msgspec.structs.replace(answer, complete=answer.complete and not missing, missing=missing)
 
     def _count(self, question: Question, counted: Asked, by_hour: Asked | None) -> Iterator[Part]:
         """Walk over slices of events, and over whole hours at once where the table of hours knows the answer."""
@@ -249,7 +262,7 @@ class Search:
         seconds = left / 2 if self._divisible(window) else left
         limits = Limits(seconds=seconds, memory=self._limits.memory, rows=self._limits.rows)
         try:
-            return self._ask(within(statement, limits)), ""
+            return self._asking(msgspec.structs.replace(within(statement, limits), partial=True)), ""
         except StoreError as error:
             reason = LIMIT_CODES.get(getattr(error, "code", 0))
             if reason is None:

@@ -8,7 +8,8 @@ import msgspec
 
 from vedette.query import ast, conditions
 from vedette.query.ast import Node
-from vedette.query.conditions import Parameters, column
+from vedette.query.conditions import Parameters, column, name_of
+from vedette.query.merge import Fold, Merge
 from vedette.query.position import error_at
 from vedette.query.simplify import simplify
 from vedette.query.statement import MAX_ROWS, Cursor, Limits, Statement, Window, settings
@@ -23,6 +24,12 @@ KEY = ("event.time", "host.id", "event.epoch", "event.sequence")
 MAX_GROUPS = 1_000
 MAX_BUCKETS = 5_000
 MAX_HOSTS = 20_000
+SHARD_GROUPS = 10_000
+"""Values that each of several shards gives, of which the most frequent ones of all are chosen."""
+
+COUNTED = Merge(fold=("sum", "union"))
+BUCKETS = Merge(fold=("key", "sum"), order=((0, False),))
+FREQUENT = ((1, True), (0, False))
 
 
 def visible_columns(scope: Scope) -> tuple[str, ...]:
@@ -62,7 +69,8 @@ def compile_events(
         f"SELECT {', '.join(map(_read, names))}\nFROM {TABLE}\nWHERE {where}\n"
         f"ORDER BY {order}\nLIMIT {bind.count(_bounded(limit, MAX_ROWS + 1))}"
     )
-    return Statement(sql, bind.values, settings(Limits()), names)
+    newest = Merge(order=tuple((place, True) for place in range(len(KEY))), limit=limit)
+    return Statement(sql, bind.values, settings(Limits()), names, newest)
 
 
 def compile_count(node: Node, scope: Scope, window: Window) -> Statement:
@@ -70,7 +78,7 @@ def compile_count(node: Node, scope: Scope, window: Window) -> Statement:
     bind = Parameters()
     where = _where(node, scope, window, bind)
     sql = f"SELECT count(), groupUniqArray({MAX_HOSTS})({column('host.id')})\nFROM {TABLE}\nWHERE {where}"
-    return Statement(sql, bind.values, settings(Limits()), ("count", "hosts"))
+    return Statement(sql, bind.values, settings(Limits()), ("count", "hosts"), COUNTED)
 
 
 def check_buckets(window: Window, bucket: int) -> None:
@@ -89,7 +97,7 @@ def compile_histogram(node: Node, scope: Scope, window: Window, *, bucket: int) 
         f"SELECT intDiv(toUnixTimestamp64Micro({column('event.time')}), {width}) * {width} AS bucket, count()\n"
         f"FROM {TABLE}\nWHERE {where}\nGROUP BY bucket\nORDER BY bucket"
     )
-    return Statement(sql, bind.values, settings(Limits()), ("bucket", "count"))
+    return Statement(sql, bind.values, settings(Limits()), ("bucket", "count"), BUCKETS)
 
 
 def compile_top(node: Node, scope: Scope, window: Window, *, name: str, limit: int = 20) -> Statement:
@@ -104,7 +112,9 @@ def compile_top(node: Node, scope: Scope, window: Window, *, name: str, limit: i
         f"FROM (SELECT {value} AS value, {column('host.id')}, {column('event.time')} FROM {TABLE} WHERE {where})\n"
         f"WHERE isNotNull(value)\nGROUP BY value\nORDER BY events DESC, value\nLIMIT {most}"
     )
-    return Statement(sql, bind.values, settings(Limits()), ("value", "count", "hosts", "first", "last"))
+    fold: tuple[Fold, ...] = ("key", "sum", "sum", "min", "max")
+    frequent = Merge(fold=fold, order=FREQUENT, limit=limit, widened=(name_of(most), SHARD_GROUPS))
+    return Statement(sql, bind.values, settings(Limits()), ("value", "count", "hosts", "first", "last"), frequent)
 
 
 def compile_values(name: str, prefix: str, scope: Scope, window: Window, *, limit: int = 20) -> Statement:
@@ -123,7 +133,8 @@ def compile_values(name: str, prefix: str, scope: Scope, window: Window, *, limi
     )
     bounded = settings(Limits(seconds=1.0, memory=256_000_000, rows=20_000_000))
     bounded |= {"timeout_overflow_mode": "break", "read_overflow_mode": "break"}
-    return Statement(sql, bind.values, bounded, ("value", "count"))
+    frequent = Merge(fold=("key", "sum"), order=FREQUENT, limit=limit, widened=(name_of(most), MAX_GROUPS))
+    return Statement(sql, bind.values, bounded, ("value", "count"), frequent, partial=True)
 
 
 def explain(statement: Statement) -> Statement:

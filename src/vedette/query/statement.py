@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from vedette.query.conditions import Value
+from vedette.query.merge import Merge
 from vedette.runtime.errors import QueryError
 
 MAX_ROWS = 10_000
@@ -58,6 +59,10 @@ class Statement(Struct, frozen=True):
     parameters: dict[str, Value]
     settings: dict[str, int | float | str]
     columns: tuple[str, ...]
+    merge: Merge | None = None
+    """What several shards do with their rows; None = this runs on a store of one node only."""
+    partial: bool = False
+    """Whether the rows of the shards that answer will do; the answer's `Rows` then name the missing ones."""
 
 
 def settings(limits: Limits) -> dict[str, int | float | str]:

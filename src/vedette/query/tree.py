@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from vedette.query.conditions import Parameters, column
+from vedette.query.merge import Fold, Merge, Noting
 from vedette.query.sql import TABLE, tenants
 from vedette.query.statement import Limits, Statement, settings
 from vedette.runtime.errors import NotFoundError, QueryError
@@ -33,6 +34,8 @@ _FROM_PARENT = {
     "process.parent.command_line": "process.command_line",
 }
 ENDS = ("process.entity_id", "process.end_time", "process.exit_code", "process.exit_signal")
+
+_ONCE = Merge(fold=("key", "first", "first", "first"))
 
 Ask = Callable[[Statement], list[tuple[Any, ...]]]
 
@@ -57,7 +60,9 @@ class Tree(Struct, frozen=True, kw_only=True):
     host_id: str
     processes: tuple[Process, ...]
     complete: bool
-    """False if the tree goes on beyond the depth or the number of processes asked for."""
+    """False if the tree goes on beyond the depth or the number of processes asked for, or something is `missing`."""
+    missing: tuple[str, ...] = ()
+    """Nodes of the event store that did not answer."""
 
 
 def compile_ends(entity_ids: tuple[str, ...], scope: Scope, *, host_id: str | None = None) -> Statement:
@@ -69,7 +74,7 @@ def compile_ends(entity_ids: tuple[str, ...], scope: Scope, *, host_id: str | No
         f"SELECT {', '.join(map(_read, ENDS))}\nFROM {TABLE}\n"
         f"WHERE {where}\n  AND {identity} IN {bind.texts(entity_ids)}\nLIMIT 1 BY {identity}"
     )
-    return Statement(sql, bind.values, settings(Limits()), ENDS)
+    return Statement(sql, bind.values, settings(Limits()), ENDS, _ONCE, partial=True)
 
 
 def compile_process(entity_id: str, scope: Scope) -> Statement:
@@ -81,7 +86,9 @@ def compile_process(entity_id: str, scope: Scope) -> Statement:
         f"WHERE {where}\n  AND {column('process.entity_id')} = {bind.text(entity_id)}\n"
         f"ORDER BY {column('event.type')} = {bind.text('process_start')} DESC, {column('event.time')} DESC\nLIMIT 1"
     )
-    return Statement(sql, bind.values, settings(Limits()), COLUMNS)
+    kind, time = COLUMNS.index("event.type"), COLUMNS.index("event.time")
+    start = Merge(prefer=(kind, "process_start"), order=((time, True),), limit=1)
+    return Statement(sql, bind.values, settings(Limits()), COLUMNS, start, partial=True)
 
 
 def compile_level(ids: tuple[str, ...], scope: Scope, *, host_id: str, by: str, limit: int) -> Statement:
@@ -98,7 +105,11 @@ def compile_level(ids: tuple[str, ...], scope: Scope, *, host_id: str, by: str, 
         f"SELECT {', '.join(map(_read, COLUMNS))}\nFROM ({inner})\n"
         f"ORDER BY {time}, {column('event.sequence')}\nLIMIT {bind.count(limit)}"
     )
-    return Statement(sql, bind.values, settings(Limits()), COLUMNS)
+    order = tuple((COLUMNS.index(name), False) for name in ("event.time", "event.sequence"))
+    fold: tuple[Fold, ...] = tuple("key" if name == "process.entity_id" else "first" for name in COLUMNS)
+    return Statement(
+        sql, bind.values, settings(Limits()), COLUMNS, Merge(fold=fold, order=order, limit=limit), partial=True
+    )
 
 
 def process_tree(ask: Ask, entity_id: str, scope: Scope, *, up: int = 16, down: int = 16, most: int = 500) -> Tree:
@@ -109,11 +120,13 @@ def process_tree(ask: Ask, entity_id: str, scope: Scope, *, up: int = 16, down: 
     if not (0 <= up <= MAX_DEPTH and 0 <= down <= MAX_DEPTH and 1 <= most <= MAX_PROCESSES):
         raise QueryError(f"a tree has at most {MAX_DEPTH} levels each way and {MAX_PROCESSES:,} processes")
     entity_id = entity_id.strip().lower()
-    rows = ask(compile_process(entity_id, scope))
+    asking = Noting(ask)
+    rows = asking(compile_process(entity_id, scope))
     if not rows:
-        raise NotFoundError(f"no event names the process {entity_id}")
+        but = f"; {', '.join(asking.missing)} did not answer" if asking.missing else ""
+        raise NotFoundError(f"no event names the process {entity_id}{but}")
     root = _process(rows[0], depth=0)
-    walk = _Walk(ask, scope, root, most)
+    walk = _Walk(asking, scope, root, most)
     whole_up = walk.ancestors(up)
     whole_down = walk.descendants(down)
     walk.add_ends()
@@ -122,7 +135,8 @@ def process_tree(ask: Ask, entity_id: str, scope: Scope, *, up: int = 16, down: 
         entity_id=entity_id,
         host_id=str(root.facts["host.id"]),
         processes=ordered,
-        complete=whole_up and whole_down,
+        complete=whole_up and whole_down and not asking.missing,
+        missing=asking.missing,
     )
 
 

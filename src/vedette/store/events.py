@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import clickhouse_connect
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from vedette.query.merge import Merge
 from vedette.runtime.errors import StoreError
 from vedette.store.event_table import TABLE
 from vedette.store.hour_table import HOURS
@@ -69,7 +70,13 @@ class EventStore:
         self._made: Any = None
 
     def query(
-        self, sql: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
+        self,
+        sql: str,
+        parameters: Mapping[str, Any] | None = None,
+        settings: Mapping[str, Any] | None = None,
+        *,
+        merge: Merge | None = None,  # noqa: ARG002 - one store has nothing to merge; `Shards` has
+        partial: bool = False,  # noqa: ARG002 - one store answers or fails
     ) -> list[tuple[Any, ...]]:
         """Give all rows. `settings`: limits of time, memory and rows; the statement cannot change anything."""
         with _told():
@@ -100,16 +107,16 @@ class EventStore:
     def columns(self, table: str = TABLE) -> Sequence[str]:
         """Names of the columns that a table has."""
         statement = "SELECT name FROM system.columns WHERE table = {table:String} AND database = currentDatabase()"
-        return [str(row[0]) for row in self.query(statement, {"table": table})]
+        return [str(row[0]) for row in self.query(statement, {"table": table}, merge=Merge(fold=("key",)))]
 
     def parts(self, table: str = TABLE) -> list[Parts]:
         """Rows and bytes of each tenant and day, oldest first."""
-        return [Parts(*row) for row in self.query(PARTS, {"table": table})]
+        return [Parts(*row) for row in self.query(PARTS, {"table": table}, merge=PARTS_MERGED)]
 
     def held(self, tenant: str, hosts: Sequence[str], *, since: int, until: int) -> list[Held]:
         """Count rows and different sequence numbers of each stream of some hosts, by event time [since, until)."""
         bound = {"tenant": tenant, "hosts": list(hosts), "since": since, "until": until}
-        return [Held(*row) for row in self.query(_HELD, bound, _COMPARING)]
+        return [Held(*row) for row in self.query(_HELD, bound, _COMPARING, merge=_HELD_MERGED)]
 
     def runs(self, numbers: Numbers, *, since: int, until: int) -> list[tuple[int, int]]:
         """Give the runs of these sequence numbers that are stored, ascending, at most 10,000."""
@@ -135,6 +142,10 @@ class EventStore:
         """Drop the connection: the store was restarted."""
         with self._lock:
             self._made = None
+
+    def close(self) -> None:
+        """Give back what it holds; it is not used any more."""
+        self.forget()
 
     def _client(self) -> Any:
         with self._lock:
@@ -165,6 +176,8 @@ WHERE tenant = {{tenant:String}} AND `host.id` IN {{hosts:Array(String)}} AND {_
 GROUP BY `host.id`, `event.epoch`
 """  # noqa: S608 - the text is a constant
 
+_HELD_MERGED = Merge(fold=("key", "key", "sum", "sum"))
+
 _RUNS = f"""
 SELECT min(number), max(number) FROM (
     SELECT number, number - row_number() OVER (ORDER BY number) AS run FROM (
@@ -192,6 +205,8 @@ FROM (SELECT rows, bytes_on_disk, CAST(partition, 'Tuple(String, String)') AS ke
 GROUP BY key ORDER BY tupleElement(key, 2), tupleElement(key, 1)
 """
 """Rows of `Parts` of the table that the parameter `table` names."""
+
+PARTS_MERGED = Merge(fold=("key", "key", "sum", "sum", "sum"), order=((1, False), (0, False)))
 
 
 def _reading(settings: Mapping[str, Any] | None) -> dict[str, Any]:

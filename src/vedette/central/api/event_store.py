@@ -1,6 +1,6 @@
 """The event store as searches ask it. It restarts on its own; then the next search finds it again."""
 
-from vedette.central.store_link import StoreAddress
+from vedette.central.store_link import StoreAddress, open_at
 from vedette.query.search import Ask, Rows
 from vedette.query.statement import Statement
 from vedette.store.events import EventStore, EventStoreError
@@ -23,16 +23,23 @@ class _Asking:
         """Run a statement."""
         store = self._connected()
         try:
-            return store.query(statement.sql, statement.parameters, statement.settings)
+            return _run(store, statement)
         except EventStoreError as error:
             if error.code:
                 raise
             # Not an answer: the store was restarted under a connection that was kept.
             store.forget()
-            return self._connected().query(statement.sql, statement.parameters, statement.settings)
+            return _run(self._connected(), statement)
 
     def _connected(self) -> EventStore:
         address = self._found.find()
         if self._store is None or self._address != address:
-            self._store, self._address = EventStore(*address), address
+            if self._store is not None:
+                self._store.close()
+            self._store, self._address = open_at(*address), address
         return self._store
+
+
+def _run(store: EventStore, statement: Statement) -> Rows:
+    asked = statement.sql, statement.parameters, statement.settings
+    return store.query(*asked, merge=statement.merge, partial=statement.partial)

@@ -84,7 +84,9 @@ class Partial(msgspec.Struct, frozen=True, kw_only=True):
     """How much of what was asked an answer covers: every event in [reached, until) was looked at.
 
     `complete` is false when a limit ended the search before `since`; `reason` is then `time`, `rows` or
-    `memory`. `elapsed` in microseconds. `hints`: why the query will hardly find what was meant.
+    `memory` (`values`: the most frequent values were chosen from too few). It is false, too, when nodes of the event
+    store did not answer: they are in `missing`, and their events are not in this. `elapsed` in microseconds.
+    `hints`: why the query will hardly find what was meant.
     """
 
     complete: bool
@@ -94,6 +96,7 @@ class Partial(msgspec.Struct, frozen=True, kw_only=True):
     until: int
     elapsed: int
     hints: tuple[str, ...]
+    missing: tuple[str, ...] = ()
 
 
 class FoundEvents(Partial, frozen=True, kw_only=True):
@@ -262,4 +265,5 @@ def _partial(work: Work, question: Question, answer: Answer) -> dict[str, Any]:
         "until": question.window.until,
         "elapsed": work.parts.clock() - work.now,
         "hints": advise(question.node),
+        "missing": answer.missing,
     }

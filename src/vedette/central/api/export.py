@@ -27,6 +27,8 @@ def pages(work: Work, question: Question, wanted: Wanted) -> Iterator[list[Event
     while True:
         with searching(work) as search:
             answer = search.events(question, limit=PAGE, cursor=cursor, columns=wanted.columns)
+            if answer.missing:
+                raise StoreError(f"the export lacks the events of {', '.join(answer.missing)}, which did not answer")
             events = events_of(work, answer, wanted)
         yield events  # a slow reader keeps no place from other searches
         rows += len(answer.rows)

@@ -4,11 +4,12 @@ import msgspec
 
 from vedette.central.api.routes import Anyone, Routes
 from vedette.central.api.work import InWork
+from vedette.query.merge import Merge
 from vedette.query.statement import Statement
 
 routes = Routes("health")
 
-_PING = Statement("SELECT 1", {}, {"max_execution_time": 5}, ("one",))
+_PING = Statement("SELECT 1", {}, {"max_execution_time": 5}, ("one",), Merge(fold=("key",)))
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):

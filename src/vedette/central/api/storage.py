@@ -14,7 +14,7 @@ from vedette.query.statement import Statement
 from vedette.runtime.errors import NotFoundError
 from vedette.schema.access import Right
 from vedette.store.event_table import TABLE
-from vedette.store.events import PARTS
+from vedette.store.events import PARTS, PARTS_MERGED
 from vedette.store.parts import Parts
 from vedette.store.retention import Drop, Forecast, Policy, Rule, forecast
 from vedette.store.state import retention
@@ -22,7 +22,7 @@ from vedette.store.state.retention import Removal, Removed
 
 routes = Routes("storage")
 
-_PARTS = Statement(PARTS, {"table": TABLE}, {"max_execution_time": 30}, Parts.__struct_fields__)
+_PARTS = Statement(PARTS, {"table": TABLE}, {"max_execution_time": 30}, Parts.__struct_fields__, PARTS_MERGED)
 _MOST = 1 << 50
 
 

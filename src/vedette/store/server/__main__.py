@@ -24,17 +24,19 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True, help="the Central Node's directory")
     parser.add_argument("--port", type=int, default=0, help="on 127.0.0.1; 0 = any, see DIR/run/store.ready")
     parser.add_argument("--readers", type=int, default=4, help="queries that may run at once")
+    parser.add_argument("--password-file", type=Path, help="holds the password; without it each start draws one")
     parser.add_argument("--memory", type=int, default=0, help="bytes for the engine; 0 = half of the host's")
     given = parser.parse_args()
     logs.setup("store")
     try:
-        return serve(given.data, port=given.port, readers=given.readers, memory=given.memory)
+        password = given.password_file.read_text("ascii").strip() if given.password_file else secrets.token_urlsafe(32)
+        return serve(given.data, password, port=given.port, readers=given.readers, memory=given.memory)
     except (StoreError, OSError) as error:
         log.error("%s", error)  # noqa: TRY400 - a sentence for the operator, not a trace
         return 1
 
 
-def serve(data: Path, *, port: int, readers: int, memory: int) -> int:
+def serve(data: Path, password: str, *, port: int, readers: int, memory: int) -> int:
     """Open the store under `data` and answer requests; writes run/store-password and run/store.ready."""
     os.environ["TZ"] = "UTC"
     temporary, run = data / "store" / "tmp", data / "run"
@@ -59,7 +61,6 @@ def serve(data: Path, *, port: int, readers: int, memory: int) -> int:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))
     listener.listen(128)  # from here on callers wait instead of being refused
-    password = secrets.token_urlsafe(32)
     write_atomic(run / "store-password", password.encode(), mode=0o600)
     write_atomic(run / "store.ready", b"%d\n" % listener.getsockname()[1], mode=0o600)
     log.info("serving port=%d data=%s", listener.getsockname()[1], data / "store")
