@@ -259,4 +259,4 @@ CREATE TABLE IF NOT EXISTS event (
 ) ENGINE = MergeTree
 PARTITION BY (`tenant`, toDate(`event.time`))
 ORDER BY (`tenant`, `host.id`, `event.time`)
-SETTINGS min_bytes_for_wide_part = 134217728, fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 10000, merge_selector_base = 20, share_nested_offsets = 0, string_serialization_version = 'single_stream', auto_statistics_types = ''
+SETTINGS non_replicated_deduplication_window = 10000, min_bytes_for_wide_part = 134217728, fsync_after_insert = 1, fsync_part_directory = 1, merge_selector_base = 20, share_nested_offsets = 0, string_serialization_version = 'single_stream', auto_statistics_types = ''

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from vedette.central.layout import Layout
-from vedette.central.settings import CentralSettings, load, split_address, state_url
+from vedette.central.settings import CentralSettings, load, shard_urls, split_address, state_url
 from vedette.runtime.errors import ConfigError
 
 
@@ -69,6 +69,8 @@ def test_nodes_share_the_work(tmp_path: Path, content: str) -> None:
         (f'roles = ["pipeline"]\nstore_url = "https://s.example:8443"\n{BUS}', "node must be 1"),
         (f'store_url = "https://s.example:1"\nnode = 1\n{BUS}', "store_url"),
         ('roles = ["api"]\nstore_url = "http://s.example:1"', "https://HOST:PORT"),
+        ('roles = ["api"]\nstore_url = "https://a.example:1, http://s.example:1"', "http://s.example:1"),
+        ('roles = ["api"]\nstore_url = "https://a.example:1,https://a.example:1/"', "twice"),
         (f'{INGEST}\nnode = 1\nbus_url = "nats://a.example:4222"', "tls://HOST:PORT"),
         (f'{INGEST}\nnode = 1\nbus_url = "tls://a.example"', "tls://HOST:PORT"),
         (f'{INGEST}\nnode = 1\nbus_url = "tls://u:p@a.example:1"', "tls://HOST:PORT"),
@@ -94,3 +96,7 @@ def test_the_state_is_in_the_directory_unless_told_otherwise(tmp_path: Path) -> 
     layout = Layout(tmp_path)
     assert state_url(layout, CentralSettings()) == f"sqlite:///{tmp_path}/state.sqlite"
     assert state_url(layout, CentralSettings(state_url="postgresql://x")) == "postgresql://x"
+
+
+def test_addresses_of_shards_keep_their_order() -> None:
+    assert shard_urls(" https://b.example:1/ ,https://a.example:1,") == ["https://b.example:1", "https://a.example:1"]

@@ -130,3 +130,19 @@ def _tell(made: "Made", *, as_json: bool) -> None:
     click.echo(
         f"{made.folder}: {made.files:,} files, {size(made.bytes)}, as of {when(made.made)}, in {made.seconds:.1f} s"
     )
+
+
+@central.command("tables")
+@click.option("--cluster", required=True, metavar="NAME", help="The cluster's name in the servers' `remote_servers`.")
+@click.option("--upgrade", is_flag=True, help="What an older version's tables lack, instead of new tables.")
+def tables(cluster: str, *, upgrade: bool) -> None:
+    """Print the SQL that makes the event store's tables on ClickHouse servers.
+
+    \b
+    Example:
+      vedette central tables --cluster vedette | clickhouse-client --multiquery
+    """  # noqa: D301 - click wants the backspace itself
+    from vedette.store.cluster_tables import create_all, upgrade_all
+
+    for statement in (upgrade_all if upgrade else create_all)(cluster):
+        click.echo(f"{statement};\n")

@@ -9,7 +9,7 @@ DATABASE = "vedette"
 """Not `default`: the embedded engine's default database opens any path of the host as a table."""
 TABLE = "event"
 ENGINE = "MergeTree"
-"""The embedded engine's; a cluster has ReplicatedMergeTree with a Distributed table before it."""
+"""The embedded engine's; shards that are ClickHouse servers have another one (`cluster_tables`)."""
 
 REQUIRED = frozenset(
     {"event.type", "event.time", "event.received", "event.sequence", "event.epoch", "host.id", "tenant"}
@@ -32,8 +32,6 @@ _SETTINGS = {
     # The spool segment is removed once the insert has answered, so the part must be on the disk by then.
     "fsync_after_insert": 1,
     "fsync_part_directory": 1,
-    # The same segment again (after a crash) is dropped: its token is remembered this many inserts long.
-    "non_replicated_deduplication_window": 10_000,
     # Merge fewer, larger groups (default 5): rows are written again less often, for some more parts to read.
     "merge_selector_base": 20,
     # Without this, dotted names make process.args and process.env parts of one nested column of equal lengths.
@@ -45,14 +43,21 @@ _SETTINGS = {
 }
 
 
-def create_table(engine: str = ENGINE) -> str:
-    """Statement that makes the event table, unless it is there, with the table engine `engine`."""
+# The same segment again (after a crash) is dropped: its token is remembered this many inserts long.
+REMEMBERED = "non_replicated_deduplication_window = 10000"
+
+
+def create_table(engine: str = ENGINE, *, where: str = "", remembered: str = REMEMBERED) -> str:
+    """Statement that makes the event table, unless it is there, with the table engine `engine`.
+
+    `where`: ` ON CLUSTER ...`; `remembered`: the settings of that engine that keep tokens of inserts.
+    """
     lines = [f"{_quoted(field.name)} {column_type(field)}" for field in FIELDS.values()]
     lines.append(f"{_quoted(EVENT_ID.name)} String ALIAS {EVENT_ID_SQL}")
     lines += [index for field in FIELDS.values() if (index := _index(field))]
-    settings = ", ".join(f"{name} = {value}" for name, value in _SETTINGS.items())
+    settings = ", ".join([remembered, *(f"{name} = {value}" for name, value in _SETTINGS.items())])
     return (
-        f"CREATE TABLE IF NOT EXISTS {TABLE} (\n    "
+        f"CREATE TABLE IF NOT EXISTS {TABLE}{where} (\n    "
         + ",\n    ".join(lines)
         + f"\n) ENGINE = {engine}\n"
         + "PARTITION BY (`tenant`, toDate(`event.time`))\n"
@@ -61,7 +66,7 @@ def create_table(engine: str = ENGINE) -> str:
     )
 
 
-def add_columns(present: Iterable[str]) -> str:
+def add_columns(present: Iterable[str], *, where: str = "") -> str:
     """Statement that adds what the table of an older version lacks; "" if nothing. `present`: its columns."""
     missing = [field for name, field in FIELDS.items() if name not in set(present)]
     if not missing:
@@ -70,7 +75,7 @@ def add_columns(present: Iterable[str]) -> str:
     changes += [
         f"ADD {index.replace('INDEX', 'INDEX IF NOT EXISTS', 1)}" for field in missing if (index := _index(field))
     ]
-    return f"ALTER TABLE {TABLE} " + ", ".join(changes)
+    return f"ALTER TABLE {TABLE}{where} " + ", ".join(changes)
 
 
 def column_type(field: Field) -> str:

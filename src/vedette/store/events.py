@@ -11,7 +11,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from vedette.query.merge import Merge
 from vedette.runtime.errors import StoreError
-from vedette.store.event_table import TABLE
+from vedette.store.event_table import DATABASE, TABLE
 from vedette.store.hour_table import HOURS
 from vedette.store.parts import Parts
 
@@ -155,6 +155,7 @@ class EventStore:
                     host=self._address.hostname or "127.0.0.1",
                     port=self._address.port or 8123,
                     username=USER,
+                    database=DATABASE,
                     password=self._password,
                     compress=False,  # costs more than it saves on loopback
                     autogenerate_session_id=False,  # a session serves one thread at a time

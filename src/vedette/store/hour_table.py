@@ -4,7 +4,7 @@ Exact whatever is replayed: a segment that comes again is dropped in both tables
 into the event table only (a crash, a full disk) gets into this one when it comes again (test_hour_table.py).
 """
 
-from vedette.store.event_table import TABLE
+from vedette.store.event_table import REMEMBERED, TABLE
 
 HOURS = "event_hour"
 FEED = "event_hour_feed"
@@ -16,12 +16,12 @@ FROM {TABLE} GROUP BY tenant, hour, `event.type`, `host.id`"""  # noqa: S608 - t
 
 # As of the event table: the spool segment goes once the insert has answered, and may come again after a crash.
 _SETTINGS = """min_bytes_for_wide_part = 134217728, fsync_after_insert = 1, fsync_part_directory = 1,
-    non_replicated_deduplication_window = 10000, auto_statistics_types = ''"""
+    auto_statistics_types = ''"""
 
 
-def create_hours(name: str = HOURS, engine: str = ENGINE) -> str:
+def create_hours(name: str = HOURS, engine: str = ENGINE, *, where: str = "", remembered: str = REMEMBERED) -> str:
     """Statement that makes the table; days are partitions, as of events, so that both go together."""
-    return f"""CREATE TABLE IF NOT EXISTS {name} (
+    return f"""CREATE TABLE IF NOT EXISTS {name}{where} (
     tenant LowCardinality(String),
     hour DateTime('UTC') CODEC(Delta, ZSTD(1)),
     `event.type` LowCardinality(String),
@@ -30,12 +30,12 @@ def create_hours(name: str = HOURS, engine: str = ENGINE) -> str:
 ) ENGINE = {engine}
 PARTITION BY (tenant, toDate(hour))
 ORDER BY (tenant, hour, `event.type`, `host.id`)
-SETTINGS {_SETTINGS}"""
+SETTINGS {remembered}, {_SETTINGS}"""
 
 
-def create_feed() -> str:
+def create_feed(where: str = "") -> str:
     """Statement that lets inserts into the event table count."""
-    return f"CREATE MATERIALIZED VIEW IF NOT EXISTS {FEED} TO {HOURS} AS {_SELECT}"
+    return f"CREATE MATERIALIZED VIEW IF NOT EXISTS {FEED}{where} TO {HOURS} AS {_SELECT}"
 
 
 def build() -> tuple[str, ...]:

@@ -7,6 +7,7 @@ question goes to all, and how their rows become one answer is said by its `Merge
 
 import hashlib
 import time
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -23,6 +24,8 @@ from vedette.store.intervals import Intervals
 HOST = "host.id"
 THREADS = 8
 """Statements on one shard at the same time."""
+PATIENCE = 2.0
+"""Seconds beyond a statement's time limit after which a partial answer goes without a shard that hangs."""
 AWAY_SECONDS = 3.0
 """How long a shard that did not answer is left out of what may be partial: an address that says nothing costs 5 s."""
 
@@ -37,7 +40,11 @@ class Shards(EventStore):
 
     def __init__(self, nodes: Mapping[str, EventStore]) -> None:
         self._nodes = dict(nodes)
-        self._pool = ThreadPoolExecutor(THREADS * len(self._nodes), thread_name_prefix="shard")
+        # Part of each token: with other shards a segment that comes again is cut otherwise, and a shard that knew its
+        # token would drop rows that it never had.
+        self._placement = hashlib.blake2b("\n".join(nodes).encode(), digest_size=4).hexdigest()
+        # One for each: a shard that hangs must not take the threads of the others.
+        self._pools = {name: ThreadPoolExecutor(THREADS, thread_name_prefix=name) for name in nodes}
         self._away: dict[str, float] = {}
 
     def query(
@@ -54,7 +61,8 @@ class Shards(EventStore):
             raise ValueError(f"how do the rows of several shards become one answer? {sql[:200]}")
         bound = {**(parameters or {}), **(dict([merge.widened]) if merge.widened else {})}
         names = [name for name in self._nodes if not (partial and self._is_away(name))]
-        found, missing = self._ask(names, lambda node, _: node.query(sql, bound, settings))
+        patience = float((settings or {}).get("max_execution_time", 0)) + PATIENCE if partial else None
+        found, missing = self._ask(names, lambda node, _: node.query(sql, bound, settings), patience)
         missing = [name for name in self._nodes if name in missing or name not in names]
         if missing and (not partial or not found):
             raise _unavailable(missing)
@@ -72,7 +80,7 @@ class Shards(EventStore):
 
         def insert(node: EventStore, name: str) -> None:
             try:
-                node.insert(parts[name], token=token, table=table)
+                node.insert(parts[name], token=f"{token}@{self._placement}", table=table)
             except EventStoreError as error:
                 if not error.code:
                     raise
@@ -102,7 +110,8 @@ class Shards(EventStore):
 
     def close(self) -> None:
         """Drop every connection and end the threads."""
-        self._pool.shutdown(wait=False)
+        for pool in self._pools.values():
+            pool.shutdown(wait=False)
         self.forget()
 
     def _client(self) -> Any:
@@ -115,18 +124,21 @@ class Shards(EventStore):
             raise _unavailable(missing)
         return found
 
-    def _ask(self, names: Iterable[str], call: Callable[[EventStore, str], T]) -> tuple[list[T], list[str]]:
-        """Ask shards at the same time; gives what they give, and which of them cannot be reached."""
-        running = {name: self._pool.submit(call, self._nodes[name], name) for name in names}
+    def _ask(
+        self, names: Iterable[str], call: Callable[[EventStore, str], T], patience: float | None = None
+    ) -> tuple[list[T], list[str]]:
+        """Ask shards at the same time; gives what they give, and which did not answer, within `patience` seconds."""
+        running = {name: self._pools[name].submit(call, self._nodes[name], name) for name in names}
+        deadline = None if patience is None else time.monotonic() + patience
         found: list[T] = []
         missing: list[str] = []
         failures: list[EventStoreError] = []
         for name, one in running.items():
             try:
-                found.append(one.result())
+                found.append(one.result(None if deadline is None else max(0, deadline - time.monotonic())))
                 self._away.pop(name, None)
-            except EventStoreError as error:
-                if error.code:
+            except (EventStoreError, TimeoutError) as error:
+                if isinstance(error, EventStoreError) and error.code:
                     failures.append(error)
                 else:
                     missing.append(name)
@@ -141,8 +153,8 @@ class Shards(EventStore):
 
 
 def shard_of(host: str, count: int) -> int:
-    """Say which of `count` shards has a host's events."""
-    return int.from_bytes(hashlib.blake2b(host.encode(), digest_size=8).digest()) % count
+    """Say which of `count` shards has a host's events. As ClickHouse can say it too (`cluster_tables`)."""
+    return zlib.crc32(host.encode()) % count
 
 
 def split(data: bytes, names: Sequence[str]) -> dict[str, bytes]:

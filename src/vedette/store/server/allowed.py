@@ -49,7 +49,8 @@ QUERY_SETTINGS = _words("""
 
 TABLE_SETTINGS = _words("""
     min_bytes_for_wide_part min_rows_for_wide_part fsync_after_insert fsync_part_directory index_granularity
-    non_replicated_deduplication_window replicated_deduplication_window ttl_only_drop_parts
+    non_replicated_deduplication_window replicated_deduplication_window
+    replicated_deduplication_window_seconds ttl_only_drop_parts
     merge_selector_base share_nested_offsets string_serialization_version auto_statistics_types
     index_granularity_bytes parts_to_throw_insert parts_to_delay_insert max_parts_in_total
     """)
