@@ -153,13 +153,13 @@ def test_a_killed_part_comes_back_on_its_port(supervise: Any, wait_for: Any, num
 def test_a_part_that_was_ready_never_waits_long_for_its_start(supervise: Any, wait_for: Any) -> None:
     running = supervise(part("one"))
     running.read()
-    for _ in range(7):  # after the last 12.8 s, had it not been ready
+    for _ in range(6):  # after the last 6.4 s, had it not been ready
         wait_for((running.data / "run" / "one.ready").exists, bool)
         pid = running.pid("one")
         began = time.monotonic()
         os.kill(pid, signal.SIGKILL)
         wait_for(lambda pid=pid: running.pid("one") != pid, bool)
-    assert time.monotonic() - began < restart_delay(7)
+    assert time.monotonic() - began < restart_delay(6)
 
 
 def test_a_part_that_fails_again_and_again_is_started_ever_more_rarely(supervise: Any, wait_for: Any) -> None:
