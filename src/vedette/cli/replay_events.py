@@ -8,13 +8,14 @@ from typing import Any
 
 import msgspec
 
-from vedette.fleet.replay import LINE_BYTES, parse_event
+from vedette.fleet.replay import LINE_BYTES
 from vedette.normalise import windows
 from vedette.normalise.windows import Tally
 from vedette.runtime.errors import ConfigError, WireError
 from vedette.schema.entities import Host, Os
 from vedette.schema.events.base import Event
 from vedette.wire.batch import BatchHeader, Builder, decode, frame
+from vedette.wire.event_text import parse_event
 from vedette.wire.merge import Arrival, Batch, merge
 
 _EVENTS = 5_000

@@ -3,9 +3,10 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
+import msgspec
 
 from vedette.cli.client import Client
 from vedette.cli.connection import ListingGroup, connected
@@ -41,6 +42,7 @@ def rules() -> None:
       vedette rules check my-rules/
       vedette rules add my-rules/ --note 'from the quarterly report'
       vedette rules preview suspicious.yml --days 14
+      vedette rules test suspicious.yml --matching bad.jsonl --others good.jsonl
       vedette rules disable taa suspicious
     """  # noqa: D301 - click wants the backspace itself
 
@@ -119,6 +121,47 @@ def _show(told: list[tuple[str, dict[str, Any]]]) -> None:
     ]
     if rows:
         table({"name": "FILE", "line": "LINE", "rule": "RULE", "problem": "PROBLEM"}, rows)
+
+
+@rules.command("test")
+@click.argument("path", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@_kind
+@click.option("--matching", type=click.File("rb"), help="JSON lines: events in which something must be found.")
+@click.option("--others", type=click.File("rb"), help="JSON lines: events in which nothing may be found.")
+@connected
+def test(client: Client, path: Path, *, kind: str | None, as_json: bool, **events: BinaryIO | None) -> None:
+    """Try the rules of a file on events, as `vedette hunt --json` prints them; exit status 1 when a test fails."""
+    tests = {name: [] if file is None else list(map(_event, file)) for name, file in events.items()}
+    found = client.post("/rules/test", _rule(path, kind) | tests)
+    if as_json:
+        json_line(found)
+    else:
+        rows = [
+            {"event": f"{name} {place}", "rules": ", ".join(told) or "nothing"}
+            for name in ("matching", "others")
+            for place, told in enumerate(found[name], 1)
+        ]
+        table({"event": "EVENT", "rules": "FOUND BY"}, rows)
+    sys.exit(0 if found["passed"] else 1)
+
+
+def _event(line: bytes) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(line, type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ConfigError(f"this is no JSON line: {line[:80]!r}") from error
+
+
+@rules.command("blind")
+@click.option("--days", type=click.IntRange(1, 90), default=30, show_default=True)
+@connected
+def blind(client: Client, *, days: int, as_json: bool) -> None:
+    """List rule files in use that cannot fire: no host has sent their types of events in the last days."""
+    found = client.get("/rules/blind", days=days)
+    if as_json:
+        json_lines(found)
+    else:
+        table({"kind": "KIND", "name": "NAME", "types": "LOOKS AT"}, found)
 
 
 @rules.command("preview")

@@ -1,8 +1,9 @@
 """Rules that people keep on the Central Node: behaviour (Sigma), indicators of compromise, YARA."""
 
 from enum import StrEnum
+from typing import Annotated, Any
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from vedette.schema.fields import Micros
 
@@ -17,12 +18,25 @@ class RuleKind(StrEnum):
     YARA = "yara"
 
 
+class RuleTests(Struct, frozen=True, kw_only=True):
+    """A rule file's own test events, flat as a hunt gives them: it is not kept when they do not give what they should.
+
+    Facts of the host and its system (`os.family`) are taken from each event.
+    """
+
+    matching: Annotated[tuple[dict[str, Any], ...], Meta(max_length=50)] = ()
+    """Something must be found in each of them ..."""
+    others: Annotated[tuple[dict[str, Any], ...], Meta(max_length=50)] = ()
+    """... and nothing in these."""
+
+
 class RuleText(Struct, frozen=True, kw_only=True):
     """A rule file as somebody writes it."""
 
     kind: RuleKind
     name: str
     text: str
+    tests: RuleTests = RuleTests()
 
 
 class RuleProblem(Struct, frozen=True, kw_only=True):
@@ -39,6 +53,8 @@ class RuleCheck(Struct, frozen=True, kw_only=True):
     rules: tuple[str, ...] = ()
     """Ids of the rules in it that work."""
     problems: tuple[RuleProblem, ...] = ()
+    types: tuple[str, ...] = ()
+    """Types of events that it looks at; empty = any, or files."""
 
 
 class RuleFile(RuleText, frozen=True, kw_only=True):
@@ -53,6 +69,7 @@ class RuleFile(RuleText, frozen=True, kw_only=True):
     rules: tuple[str, ...] = ()
     problems: tuple[RuleProblem, ...] = ()
     """As of when it was saved."""
+    types: tuple[str, ...] = ()
 
 
 class RuleVersion(Struct, frozen=True, kw_only=True):

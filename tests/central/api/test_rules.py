@@ -36,7 +36,7 @@ def test_a_rule_file_is_kept_with_its_versions_and_one_that_cannot_be_used_is_no
     client = api.caller(Role.SENIOR_OFFICER)
     asked = {"rules": [body("good", GOOD), body("bad", BAD), body("both", GOOD + BAD), body("list", DIGEST, "ioc")]}
     good, bad, both, listed = client.post("/rules", json=asked | {"note": "first"}).json()
-    assert (good["version"], good["check"]) == (1, {"rules": ["Good"], "problems": []})
+    assert (good["version"], good["check"]) == (1, {"rules": ["Good"], "problems": [], "types": []})
     assert (bad["version"], bad["check"]["rules"]) == (0, [])
     assert "nothing" in bad["check"]["problems"][0]["problem"]
     assert (both["version"], both["check"]["rules"], len(both["check"]["problems"])) == (1, ["Good"], 1)
@@ -131,3 +131,41 @@ def test_a_behaviour_rule_is_previewed(api: Api, hunting: Any) -> None:
     client = hunting(row(1, process__command_line="sh -c vedette-MARKER", os__family="linux"), row(2))
     told = client.post("/rules/preview", json=body("m", SIGMA, "taa", days=2)).json()
     assert (told["matches"], told["complete"]) == (1, True)
+
+
+BAD_EVENT = {"event.type": "process_start", "os.family": "linux", "process.command_line": "vedette-marker"}
+GOOD_EVENT = BAD_EVENT | {"process.command_line": "ls"}
+
+
+def test_a_rule_whose_own_tests_fail_is_not_kept(api: Api) -> None:
+    client = api.caller(Role.SENIOR_OFFICER)
+
+    def saved(kind: str, text: str, matching: list[Any], others: list[Any]) -> tuple[int, list[str]]:
+        asked = body("t", text, kind, matching=matching, others=others)
+        (told,) = client.post("/rules", json={"rules": [asked]}).json()
+        return told["version"], [one["problem"] for one in told["check"]["problems"]]
+
+    assert saved("taa", SIGMA, [BAD_EVENT], [GOOD_EVENT]) == (1, [])
+    assert client.get("/rules/taa/t").json()["rule"]["tests"]["matching"] == [BAD_EVENT]
+    version, problems = saved("taa", SIGMA, [GOOD_EVENT], [GOOD_EVENT, BAD_EVENT])
+    assert (version, len(problems)) == (0, 2)
+    assert "matching event 1: nothing is found" in problems[0]
+    assert "other event 2" in problems[1]
+    assert saved("ioc", DIGEST, [{"event.type": "file_create", "file.sha256": DIGEST}], []) == (1, [])
+    assert "no event" in saved("taa", SIGMA, [{"event.type": "odd"}], [])[1][0]
+    assert "cannot be events" in saved("yara", GOOD, [BAD_EVENT], [])[1][0]
+    told = client.post("/rules/test", json=body("t", SIGMA, "taa", matching=[BAD_EVENT], others=[GOOD_EVENT])).json()
+    assert (len(told["matching"][0]), told["others"], told["passed"]) == (1, [[]], True)
+
+
+def test_rules_that_cannot_fire_are_listed(api: Api, hunting: Any) -> None:
+    api.clock.now = START + 1
+    client = hunting(row(1, os__family="linux"))
+    other = (
+        SIGMA.replace("process_creation", "registry_set").replace("linux", "windows").replace("CommandLine", "Details")
+    )
+    other = other.replace("11111111", "22222222")
+    told = client.post("/rules", json={"rules": [body("fires", SIGMA, "taa"), body("blind", other, "taa")]}).json()
+    assert [one["version"] for one in told] == [1, 1], told
+    found = client.get("/rules/blind").json()
+    assert [(one["name"], one["types"]) for one in found] == [("blind", ["registry_change"])]

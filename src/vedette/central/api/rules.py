@@ -1,6 +1,8 @@
 """Rule files: checked by their engine when they are saved, kept with their versions, tried on stored events."""
 
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import Query
@@ -12,12 +14,14 @@ from vedette.central.api.hunting import searching
 from vedette.central.api.problems import ProblemError
 from vedette.central.api.routes import Routes
 from vedette.central.api.work import InWork, Work
+from vedette.central.rules.blind import BlindRule, blind
 from vedette.central.rules.check import check
 from vedette.central.rules.preview import Preview, nodes_of, preview
+from vedette.central.rules.trial import found_in
 from vedette.query.statement import Window
 from vedette.runtime.clock import DAY
 from vedette.schema.access import Right
-from vedette.schema.rules import RuleCheck, RuleFile, RuleKind, RuleProblem, RuleText, RuleVersion
+from vedette.schema.rules import RuleCheck, RuleFile, RuleKind, RuleProblem, RuleTests, RuleText, RuleVersion
 from vedette.store.state import rules
 from vedette.store.state.rules import Saved
 
@@ -35,9 +39,15 @@ class RuleBody(Body):
     name: Name
     text: Annotated[str, Field(min_length=1, max_length=2_000_000)]
 
+    matching: Annotated[list[dict[str, Any]], Field(default_factory=list, max_length=50)]
+    """Test events in which something must be found, flat as a hunt gives them ..."""
+    others: Annotated[list[dict[str, Any]], Field(default_factory=list, max_length=50)]
+    """... and those in which nothing may be found."""
+
     def rule(self) -> RuleText:
         """Give it as engines take it."""
-        return RuleText(kind=self.kind, name=self.name, text=self.text)
+        tests = RuleTests(matching=tuple(self.matching), others=tuple(self.others))
+        return RuleText(kind=self.kind, name=self.name, text=self.text, tests=tests)
 
 
 class RulesToCheck(Body):
@@ -58,6 +68,14 @@ class RuleToPreview(RuleBody):
     """A rule file and the days that it is tried on."""
 
     days: Annotated[int, Field(ge=1, le=90)] = 7
+
+
+class RuleTested(msgspec.Struct, frozen=True, kw_only=True):
+    """For each test event the rules that found something in it."""
+
+    matching: list[list[str]]
+    others: list[list[str]]
+    passed: bool
 
 
 class RuleSaved(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,6 +147,25 @@ def preview_rule(work: InWork, body: RuleToPreview) -> Preview:
         return preview(nodes_of(body.rule()), work.scope, window, search)
 
 
+@routes.ask("/rules/test", needs=Right.RULES_READ, answers=RuleTested)
+def test_rule(work: InWork, body: RuleBody) -> RuleTested:
+    """Say which rules of a file find something in each of the test events, without keeping anything."""
+    rule = body.rule()
+    with _checking(work):
+        matching, others = (found_in(rule, events) for events in (rule.tests.matching, rule.tests.others))
+    return RuleTested(matching=matching, others=others, passed=all(matching) and not any(others))
+
+
+@routes.get("/rules/blind", needs=Right.RULES_READ, answers=list[BlindRule])
+def blind_rules(work: InWork, days: Annotated[int, Query(ge=1, le=90)] = 30) -> list[BlindRule]:
+    """List the enabled rule files that cannot fire: no host has sent their types of events in the last days."""
+    with work.read() as db:
+        files = rules.page(db, work.scope, kind=RuleKind.TAA.value, limit=rules.MOST_FILES)
+    window = Window(work.now - days * DAY, work.now + DAY)
+    with searching(work, PREVIEW_SECONDS) as search:
+        return blind(files, work.scope, window, search)
+
+
 @routes.get("/rules/{kind}/{name}", needs=Right.RULES_READ, answers=RuleInFull)
 def rule_in_full(work: InWork, kind: RuleKind, name: str) -> RuleInFull:
     """Give one rule file with its versions."""
@@ -178,9 +215,16 @@ def _single(rule: RuleText, found: RuleCheck, owners: dict[str, tuple[str, str]]
 
 
 def _checked(work: Work, body: RulesToCheck) -> list[RuleCheck]:
+    with _checking(work):
+        return check([one.rule() for one in body.rules])
+
+
+@contextmanager
+def _checking(work: Work) -> Iterator[None]:
+    """Take one of the few places for those who have rules looked at."""
     if not work.parts.checking.acquire(timeout=5):
         raise ProblemError("busy", 503, "other rules are being checked", retry_after=5)
     try:
-        return check([one.rule() for one in body.rules])
+        yield
     finally:
         work.parts.checking.release()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from vedette.central.rules.trial import try_out
 from vedette.engines.yara.apart import Limits, compile_apart
 from vedette.engines.yara.ruleset import RuleFile as YaraFile
 from vedette.engines.yara.ruleset import RuleSet
@@ -26,7 +27,13 @@ def check(files: Sequence[RuleText]) -> list[RuleCheck]:
         places = [place for place, file in enumerate(files) if file.kind is kind]
         if places:
             found.update(zip(places, of_kind([files[place] for place in places]), strict=True))
-    return [found[place] for place in range(len(files))]
+    return [_tried(file, found[place]) for place, file in enumerate(files)]
+
+
+def _tried(file: RuleText, found: RuleCheck) -> RuleCheck:
+    """Take the rules of a file whose own tests fail for unusable."""
+    problems = try_out(file) if found.rules else []
+    return RuleCheck(problems=(*found.problems, *problems)) if problems else found
 
 
 def _yara(files: Sequence[RuleText]) -> list[RuleCheck]:
@@ -75,8 +82,15 @@ def _one_taa(file: RuleText) -> RuleCheck:
         RuleProblem(problem=one.reason, rule=one.rule or one.title) for one in found if isinstance(one, sigma.Refused)
     ]
     problems += [RuleProblem(problem=UNMATCHED, rule=one.id) for one in found if isinstance(one, sigma.Correlation)]
-    rules = tuple(one.id for one in found if isinstance(one, sigma.Rule))
-    return RuleCheck(rules=rules, problems=tuple(problems[:MOST_PROBLEMS]))
+    rules = [one for one in found if isinstance(one, sigma.Rule)]
+    types = (
+        {kind for rule in rules for kind in rule.source.types} if all(rule.source.types for rule in rules) else set()
+    )
+    return RuleCheck(
+        rules=tuple(rule.id for rule in rules),
+        problems=tuple(problems[:MOST_PROBLEMS]),
+        types=tuple(sorted(types)),
+    )
 
 
 CHECKS: Mapping[RuleKind, Check] = {RuleKind.TAA: _taa, RuleKind.IOC: _ioc, RuleKind.YARA: _yara}

@@ -9,14 +9,14 @@ from vedette.runtime.errors import ConfigError, NotFoundError
 from vedette.schema.access import Right, Scope
 from vedette.schema.rules import RuleCheck, RuleFile, RuleKind, RuleText, RuleVersion
 from vedette.store.state import versions
-from vedette.store.state.rows import any_of, to_json, to_struct, to_structs
+from vedette.store.state.rows import any_of, keepable, to_json, to_struct, to_structs
 from vedette.store.state.scoping import tenants
 
 MOST_FILES, MOST_BYTES = 20_000, 256 << 20
 """Of one tenant and kind."""
 VERSIONS_KEPT = 50
 """Of one rule file."""
-JSON = ("rules", "problems", "enabled")
+JSON = ("rules", "problems", "enabled", "tests", "types")
 
 
 def version_name(kind: RuleKind) -> str:
@@ -25,11 +25,11 @@ def version_name(kind: RuleKind) -> str:
 
 
 PUT = text("""
-INSERT INTO rule (tenant, kind, name, text, version, enabled, author, created, changed, rules, problems)
-VALUES (:tenant, :kind, :name, :text, 1, :enabled, :author, :now, :now, :rules, :problems)
+INSERT INTO rule (tenant, kind, name, text, version, enabled, author, created, changed, rules, problems, tests, types)
+VALUES (:tenant, :kind, :name, :text, 1, :enabled, :author, :now, :now, :rules, :problems, :tests, :types)
 ON CONFLICT (tenant, kind, name) DO UPDATE SET
     text = excluded.text, version = rule.version + 1, author = excluded.author, changed = excluded.changed,
-    rules = excluded.rules, problems = excluded.problems
+    rules = excluded.rules, problems = excluded.problems, tests = excluded.tests, types = excluded.types
 RETURNING version
 """)
 
@@ -48,7 +48,7 @@ SELECT count(*) AS files, COALESCE(sum(length(text)), 0) AS size FROM rule WHERE
 
 COLUMNS = """
 tenant, kind, name, text, version, CASE WHEN enabled = 1 THEN 'true' ELSE 'false' END AS enabled, author, created,
-changed, rules, problems
+changed, rules, problems, tests, types
 """
 
 ONE = text(f"""
@@ -101,6 +101,7 @@ def put(db: Connection, saved: Saved, *, now: int) -> int:
     values = key | {
         "text": rule.text, "enabled": int(saved.enabled), "author": saved.author, "note": saved.note, "now": now,
         "rules": to_json(saved.check.rules), "problems": to_json(saved.check.problems),
+        "tests": keepable(to_json(rule.tests)), "types": to_json(saved.check.types),
     }  # fmt: skip
     version: int = db.execute(PUT, values).scalar_one()
     db.execute(ADD_VERSION, values | {"version": version})
