@@ -36,7 +36,7 @@ def made(kind: Kind, *texts: str) -> list[Indicator]:
 
 def met(table: Table, column: str, value: str) -> set[int]:
     """Lists that a value of a column meets."""
-    lookups = Keys(table.header.secret).lookups(KINDS[column], table.header.lengths)
+    lookups = Keys(table.header.secret).lookups(KINDS[column], table.header.lengths, table.header.labels)
     return {source for _row, source in table.find(as_words(b"".join(lookups(value))))}
 
 
@@ -110,7 +110,7 @@ def test_many_digests_are_found_and_no_others(tmp_path: Path) -> None:
     inside = [draw.randbytes(32).hex() for _ in range(5_000)]
     outside = [draw.randbytes(32).hex() for _ in range(5_000)]
     table = written(tmp_path / "t", made(Kind.SHA256, *inside))
-    lookups = Keys(table.header.secret).lookups((Kind.SHA256,), ())
+    lookups = Keys(table.header.secret).lookups((Kind.SHA256,), (), 0)
     keys = as_words(b"".join(key for value in inside + outside for key in lookups(value)))
     assert sorted(row for row, _source in table.find(keys)) == list(range(5_000))
 

@@ -15,7 +15,7 @@ from vedette.query.ast import MAX_CONDITIONS
 from vedette.query.ast import conditions as conditions_of
 from vedette.query.ioc.criteria import MAX_PROBLEMS, IocError
 from vedette.query.ioc.file import IocFile, read
-from vedette.query.ioc.indicators import Kind, host_term
+from vedette.query.ioc.indicators import Kind
 
 SHARED = Path(os.environ.get("VEDETTE_SHARED_DATA", "/nonexistent")) / "ioc"
 
@@ -167,11 +167,6 @@ def test_a_big_list_comes_in_portions() -> None:
     nodes = list(found.nodes())
     assert len(nodes) == 3
     assert all(sum(1 for _ in conditions_of(node)) <= MAX_CONDITIONS for node in nodes)
-
-
-def test_an_indicator_is_also_a_test_of_a_host() -> None:
-    (one,) = read(b"10.0.0.0/8", "l").indicators
-    assert (host_term(one).name, host_term(one).value) == ("PortItem/remoteIP", "10.0.0.0/8")
 
 
 @given(st.binary(max_size=300))

@@ -32,6 +32,7 @@ class Builder:
         self._source_of = array("I")
         self._kinds: Counter[str] = Counter()
         self._lengths: set[int] = set()
+        self._labels = 0
 
     def add_source(self, source: Source) -> None:
         """Begin a list: the indicators that follow are from it."""
@@ -47,6 +48,8 @@ class Builder:
         self._kinds[indicator.kind] += 1
         if indicator.kind in {Kind.ADDRESS, Kind.NETWORK}:
             self._lengths.update(names.network(value)[1] for value in indicator.values)
+        if indicator.kind is Kind.DOMAIN:
+            self._labels = max(self._labels, *(value.count(".") + 1 for value in indicator.values))
 
     def write(self, path: Path) -> None:
         """Replace the table at `path`. Raises `TableError` for too many, OSError for a disk that will not."""
@@ -61,6 +64,7 @@ class Builder:
             secret=self._secret,
             kinds=dict(self._kinds),
             lengths=tuple(sorted(self._lengths, reverse=True)),
+            labels=self._labels,
             sources=tuple(self._sources),
         )
         _replace(path, written(header, [part.data.cast("B") for part in parts]))

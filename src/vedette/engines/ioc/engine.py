@@ -59,7 +59,7 @@ class _Lookup:
         present = {Kind(name) for name in header.kinds}
         keys = Keys(header.secret)
         self._columns = {
-            column: keys.lookups(wanted, header.lengths)
+            column: keys.lookups(wanted, header.lengths, header.labels)
             for column, kinds in KINDS.items()
             if (wanted := tuple(kind for kind in kinds if kind in present))
         }

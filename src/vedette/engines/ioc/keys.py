@@ -34,8 +34,10 @@ class Keys:
             return [self._block(*names.network(value)) for value in indicator.values]
         return [self._text(kind, value) for value in indicator.values]
 
-    def lookups(self, kinds: tuple[Kind, ...], lengths: tuple[int, ...]) -> Callable[[str], Iterator[bytes]]:
-        """What gives the keys that a value of a column could meet, if only `kinds` and prefixes of `lengths` occur."""
+    def lookups(
+        self, kinds: tuple[Kind, ...], lengths: tuple[int, ...], labels: int
+    ) -> Callable[[str], Iterator[bytes]]:
+        """What gives the keys that a value could meet, if only such kinds, prefixes and labels occur."""
         wanted = frozenset(kinds)
         text = tuple(kind for kind in kinds if kind not in _DIGESTS | _HOSTS | {Kind.ADDRESS, Kind.NETWORK, Kind.URL})
         digest = next((kind for kind in kinds if kind in _DIGESTS), None)
@@ -47,7 +49,7 @@ class Keys:
                 if folded := _folded(value):
                     yield self._text(kind, folded)
             if wanted & _HOSTS:
-                yield from self._names(value, wanted)
+                yield from self._names(value, wanted, labels)
             if lengths and wanted & {Kind.ADDRESS, Kind.NETWORK}:
                 yield from self._blocks(value, lengths)
             if Kind.URL in wanted and "://" in value:
@@ -55,13 +57,13 @@ class Keys:
 
         return keys
 
-    def _names(self, value: str, wanted: frozenset[Kind]) -> Iterator[bytes]:
+    def _names(self, value: str, wanted: frozenset[Kind], labels: int) -> Iterator[bytes]:
         folded = _folded(value)
         above = names.above(folded) if folded else []
         if Kind.HOST in wanted and above:
             yield self._text(Kind.HOST, above[0])
-        if Kind.DOMAIN in wanted:
-            yield from (self._text(Kind.DOMAIN, name) for name in above)
+        if Kind.DOMAIN in wanted and labels:
+            yield from (self._text(Kind.DOMAIN, name) for name in above[-labels:])
 
     def _blocks(self, value: str, lengths: tuple[int, ...]) -> Iterator[bytes]:
         packed = names.address(value)

@@ -57,6 +57,8 @@ class Header(Struct, frozen=True, forbid_unknown_fields=True):
     kinds: dict[str, int]
     lengths: tuple[int, ...]
     """Prefix lengths of the blocks of addresses, of 128."""
+    labels: int
+    """Most labels of a domain: longer parts of a name are not looked up."""
     sources: tuple[Source, ...]
 
     def sizes(self) -> tuple[int, int, int, int]:

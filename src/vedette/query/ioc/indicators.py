@@ -8,8 +8,6 @@ from msgspec import Struct
 from vedette.query import ast, glob
 from vedette.query.ast import Condition, Equals, HasUrl, InDomains, InNetworks, Node, OneOf, Test
 from vedette.query.ioc import names
-from vedette.query.ioc.criteria import Term
-from vedette.query.values import Operator
 from vedette.schema.dictionary import FIELDS
 
 PORTION = 5_000
@@ -53,7 +51,7 @@ COLUMNS: dict[Kind, tuple[str, ...]] = {
     Kind.REGISTRY_KEY: ("registry.key", "registry.path"),
 }
 """Columns in which an indicator of each kind is looked for."""
-_TERMS = {
+TERMS = {
     Kind.MD5: "FileItem/Md5sum",
     Kind.SHA256: "FileItem/Sha256sum",
     Kind.IMPHASH: "FileItem/PEInfo/ImportHash",
@@ -67,6 +65,7 @@ _TERMS = {
     Kind.PIPE: "PipeItem/Name",
     Kind.REGISTRY_KEY: "RegistryItem/KeyPath",
 }
+"""The same as a term of OpenIOC: what the items of a host tell."""
 
 
 class Indicator(Struct, frozen=True):
@@ -80,12 +79,6 @@ class Indicator(Struct, frozen=True):
     def text(self) -> str:
         """What to show."""
         return self.values[0]
-
-
-def host_term(indicator: Indicator) -> Term:
-    """The same as a test of the items of a host."""
-    operator = Operator.WITHIN if indicator.kind is Kind.NETWORK else Operator.IS
-    return Term(name=_TERMS[indicator.kind], operator=operator, value=indicator.text, line=indicator.line)
 
 
 def indicator(kind: Kind, text: str, line: int = 0) -> Indicator | None:
