@@ -1,4 +1,4 @@
-"""From the host to the alert: what an agent finds is in the list within seconds, and is heard of as it comes."""
+"""From the host to the alert: what an agent, a rule or the scanner of Storage finds is in the list within seconds."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pyzipper
 from tests.central.api.test_rules import SIGMA
 from tests.conftest import Deployment, until
 
@@ -36,6 +37,19 @@ def test_a_live_detection_is_an_alert_within_five_seconds_of_its_receipt(
     assert found["file.path"] == str(script)
     found = check_alert(deployment, "taa", "marker", "process_start")
     assert found["process.command_line"] == "/bin/echo vedette-marker"
+
+    deployment.vedette("storage", "put", str(script))
+
+    def scanned() -> list[dict[str, Any]]:
+        return deployment.json_lines("storage", "list", "--status", "detected")
+
+    (stored,) = until(scanned, seconds=60, what="the object is scanned", alive=deployment.alive)
+    archive = tmp_path / "eicar.zip"
+    deployment.vedette("storage", "get", stored["sha256"], "--output", str(archive), "--password", "test")
+    with pyzipper.AESZipFile(archive) as opened:
+        assert opened.read(stored["sha256"], pwd=b"test") == EICAR
+    raised = deployment.json_lines("alerts", "--technology", "yara")
+    assert any("in Storage: eicar.com" in one["title"] for one in raised)
 
 
 def check_alert(deployment: Deployment, technology: str, word: str, event_type: str) -> dict[str, str]:

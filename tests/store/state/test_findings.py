@@ -10,7 +10,7 @@ from vedette.runtime.errors import ConfigError, NotFoundError
 from vedette.schema.access import RIGHTS, Role, Scope
 from vedette.schema.alerts import Alert, AlertStatus, NewFinding, Severity, Technology
 from vedette.schema.exclusions import Wanted
-from vedette.store.state import State, alerts, engine_states, exclusions, findings, related, versions
+from vedette.store.state import State, alerts, engine_states, exclusions, findings, related, rotation, versions
 from vedette.store.state.alerts import Filter, Move
 
 
@@ -164,3 +164,17 @@ def test_what_engines_remember_is_the_last_that_was_told(state: State) -> None:
         assert engine_states.of_share(db, 0) == {"taa": b"three", "ioc": b"two"}
         assert engine_states.of_share(db, 1) == {}
         assert db.execute(text("SELECT segment FROM engine_state WHERE engine = 'taa'")).scalar_one() == 2
+
+
+def test_the_oldest_closed_alerts_go_first_with_their_findings(state: State, everything: Scope) -> None:
+    made = [keep(state, found(str(number), rule=f"r{number}"), now=number)[0] for number in range(6)]
+    (other,) = keep(state, found("x", technology=Technology.IOC), now=0)
+    with state.write() as db:
+        alerts.move(db, made[3], everything, Move(AlertStatus.CLOSED, "ann", ""), now=9)
+        assert rotation.rotate(db, most=6) == 0
+        assert rotation.rotate(db, most=4) == 2
+        assert rotation.rotate(db, most=4) == 0
+        left = {one.id for one in alerts.page(db, everything)}
+        assert left == {made[1], made[2], made[4], made[5], other}
+        assert db.execute(text("SELECT count(*) FROM finding")).scalar_one() == 5
+    assert keep(state, found("3", rule="r3")) != []

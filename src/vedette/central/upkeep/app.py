@@ -17,7 +17,7 @@ from vedette.central.upkeep.retention import Retention
 from vedette.runtime.clock import now
 from vedette.runtime.errors import VedetteError
 from vedette.runtime.files import write_atomic
-from vedette.store.state import open_state
+from vedette.store.state import State, open_state, rotation
 
 PAUSE_SECONDS = 60.0
 """Between two rounds of chores."""
@@ -47,6 +47,7 @@ def run(data: Path) -> None:
         "what a backup left": lambda: _alone(layout.upkeep_lock, lambda: clear(layout)),
         "retention": lambda: _alone(layout.upkeep_lock, retention.run),
         "ledger check": check.run,
+        "alerts": lambda: _rotate_alerts(state),
     }
     write_atomic(layout.ready("upkeep"), b"0\n")
     try:
@@ -64,6 +65,18 @@ def _round(chores: Mapping[str, Callable[[], None]]) -> None:
             chore()
         except (VedetteError, OSError) as error:
             log.warning("%s: will try again in %.0f s: %s", name, PAUSE_SECONDS, error)
+
+
+def _rotate_alerts(state: State) -> None:
+    removed = 0
+    while True:
+        with state.write() as db:
+            gone = rotation.rotate(db)
+        if not gone:
+            break
+        removed += gone
+    if removed:
+        log.warning("removed the oldest alerts=%d: there is room for %d of a technology", removed, rotation.MOST)
 
 
 def _alone(lock: Path, chore: Callable[[], None]) -> None:
