@@ -4,17 +4,20 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from tests.central.api.conftest import PASSWORD, START, Api, RealStore
 from tests.central.api.test_events import ENTITY, row
 from tests.central.api.test_hosts import enrol
 from tests.cli.conftest import Vedette
 
-from vedette.central.api.parts import Limits, Node
+from vedette.central.api.parts import Node
 from vedette.cli.client import Client, load_config
 from vedette.cli.hunt import arrivals
+from vedette.query.statement import Statement
 from vedette.runtime.clock import SECOND
 from vedette.schema.access import Role
+from vedette.store.events import EventStoreError
 from vedette.store.state import accounts, ledger
 
 ALWAYS = ("--since", str(START - 3600 * SECOND), "--until", str(START + SECOND))
@@ -79,16 +82,34 @@ def test_hunt_takes_more_pages_up_to_its_limit_and_says_that_there_is_more(vedet
     assert len(vedette("hunt", "--json", "--limit", "5000", *ALWAYS).stdout.splitlines()) == 3000
 
 
-def test_an_export_is_whole_or_fails(vedette: Vedette, hunting: Any, api: Api) -> None:
-    hunting(*(row(number) for number in range(1, 3001)))
-    result = vedette("hunt", "--export", "csv", "--columns", "event.sequence", *ALWAYS)
-    assert (result.exit_code, len(result.stdout.splitlines())) == (0, 3001)
-    assert len(vedette("hunt", "--export", "jsonl", *ALWAYS).stdout.splitlines()) == 3000
-    assert "CSV needs columns" in vedette("hunt", "--export", "csv", *ALWAYS).stderr
-    api.parts.limits = Limits(export_rows=2000)
-    cut = vedette("hunt", "--export", "jsonl", *ALWAYS)
-    assert cut.exit_code == 1
-    assert "cut off" in cut.stderr
+def test_an_export_is_whole_under_its_name_or_a_part(
+    vedette: Vedette, hunting: Any, api: Api, real_store: RealStore, tmp_path: Path
+) -> None:
+    hunting(*(row(number) for number in range(1, 12_001)))
+    hours = ("--since", str(START - 4 * 3600 * SECOND), "--until", str(START))
+    file = tmp_path / "found.csv"
+    result = vedette("hunt", "--export", str(file), "--columns", "event.sequence", *hours)
+    assert (result.exit_code, len(file.read_text().splitlines())) == (0, 12_001)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert len(vedette("hunt", "--export", "-", "--format", "jsonl", *hours).stdout.splitlines()) == 12_000
+    assert vedette("hunt", "--export", str(tmp_path / "found.parquet"), *hours).exit_code == 0
+    assert pq.read_table(tmp_path / "found.parquet").num_rows == 12_000
+    assert vedette("hunt", "--export", "found.txt", *hours).exit_code == 2
+    asked: list[object] = []
+
+    def failing(statement: Statement) -> Any:
+        asked.append(statement)
+        if len(asked) > 6:
+            raise EventStoreError("Timeout exceeded", code=159)
+        return real_store.ask(statement)
+
+    api.store.answer = failing
+    cut = vedette("hunt", "--export", str(tmp_path / "cut.jsonl"), *hours)
+    assert (cut.exit_code, "it is not all" in cut.stderr) == (1, True)
+    assert not (tmp_path / "cut.jsonl").exists()
+    assert (tmp_path / "cut.jsonl.part").exists()
+    assert vedette("hunt", "no such field:x", "--export", str(tmp_path / "no.csv"), *hours).exit_code == 1
+    assert not list(tmp_path.glob("no.csv*"))
 
 
 def test_hunt_says_why_there_is_nothing(vedette: Vedette, hunting: Any) -> None:

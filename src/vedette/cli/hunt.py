@@ -11,6 +11,7 @@ import click
 from vedette.cli.client import ApiError, Client, UnreachableError
 from vedette.cli.connection import connected
 from vedette.cli.event_lines import grouped, lines
+from vedette.cli.export import export, format_of
 from vedette.cli.printing import json_line, json_lines, span, table, terminal_width, when
 from vedette.runtime.clock import MINUTE, now
 from vedette.runtime.errors import VedetteError
@@ -35,7 +36,12 @@ _STYLES: dict[str, dict[str, Any]] = {"head": {"bold": True}, "event": {}, "deta
 @click.option("--follow", "-f", is_flag=True, help="Go on showing events as they arrive, oldest first.")
 @click.option("--count", "only_count", is_flag=True, help="Only how many events and hosts match.")
 @click.option("--top", metavar="FIELD", default="", help="The most frequent values of a field instead of events.")
-@click.option("--export", type=click.Choice(["csv", "jsonl"]), help="All that match, as a stream; csv needs --columns.")
+@click.option(
+    "--export", metavar="FILE", default="", help="All that match, into FILE (.csv, .jsonl, .parquet; - = stdout)."
+)
+@click.option(
+    "--format", "form", type=click.Choice(["csv", "jsonl", "parquet"]), help="Of the export, if not by FILE's name."
+)
 @click.option("--explain", is_flag=True, help="Only show how QUERY is understood.")
 @click.option(
     "--details/--brief",
@@ -53,7 +59,7 @@ def hunt(client: Client, query: str, *, as_json: bool, **options: Any) -> None:
       vedette hunt 'process.command_line:*base64*' --top host.name
       vedette hunt 'event.type:file_create' --columns event.time,file.path,file.sha256 --json
       vedette hunt "EventType == 'process' AND FileName == 'curl'" --language kata
-      vedette hunt 'event.type:port_listen' --since 30d --export csv --columns host.name,socket.local_port
+      vedette hunt 'event.type:port_listen' --since 30d --export ports.csv --columns host.name,socket.local_port
       vedette hunt 'user.name:root' --follow
       vedette hunt --ioc report.ioc --since 30d
 
@@ -73,8 +79,8 @@ def hunt(client: Client, query: str, *, as_json: bool, **options: Any) -> None:
         elif options["top"]:
             _show_top(client.post("/events/top", asked | {"field": options["top"]}), as_json=as_json)
         elif options["export"]:
-            for part in client.stream("/events/export", asked | {"columns": names, "format": options["export"]}):
-                click.echo(part, nl=False)
+            form = format_of(options["export"], options["form"])
+            export(client, asked | {"columns": names, "format": form}, options["export"])
         elif options["follow"]:
             _follow(client, asked | {"columns": names}, as_json=as_json, details=options["details"])
         else:

@@ -14,6 +14,12 @@ MAX_LENGTH = 1_024
 """Characters of an expression."""
 MAX_REPEAT = 1_000
 """RE2's own bound for a repeat and for nested repeats multiplied."""
+MAX_WEIGHT = 4_096
+"""Characters times the largest repeat: about the states that an expression may be in at once.
+
+RE2 stays linear, but where its automaton does not fit into memory a character costs nanoseconds a state, and the
+store looks at the clock between blocks of some megabytes only (measured: `(a|b|ab)*.{400}q` reads 0.3 MB/s).
+"""
 MAX_NESTING = 32
 MIN_LITERAL = 4
 """Characters a literal needs to be found by the store's n-gram index."""
@@ -93,6 +99,10 @@ def parse(pattern: str, flags: str = "is") -> Expression:
     part = parser.alternatives(0)
     if parser.at < len(pattern):
         raise RegexError("a closing parenthesis has no opening one", parser.at)
+    if part.repeats > 1 and len(pattern) * part.repeats > MAX_WEIGHT:
+        raise RegexError(
+            f"its {len(pattern)} characters times a repeat of {part.repeats} are more than {MAX_WEIGHT:,}", 0
+        )
     try:
         re.compile(part.python)
     except re.error as error:

@@ -36,6 +36,8 @@ Asked = Callable[[Window], tuple[Rows | None, str]]
 Part = tuple[Window, Rows | None, str]
 
 FIRST_SLICE = DAY // 24
+NARROWEST = 1_000_000
+"""Microseconds of the first slice where events are dense."""
 WIDE = 40
 """Columns from which on it pays to look first whether there is anything."""
 _SMALLEST = DAY // 24
@@ -76,9 +78,17 @@ class Question(Struct, frozen=True):
         return Window(min(since, until), until)
 
 
-def slices(window: Window) -> Iterator[Window]:
-    """Cut `window` into slices, newest first: an hour, the rest of that day (UTC), a day, two, four, ..."""
+def slices(window: Window, first: int = FIRST_SLICE) -> Iterator[Window]:
+    """Cut `window` into slices, newest first: an hour, the rest of that day (UTC), a day, two, four, ...
+
+    Before the hour come narrower ones, each four times the one before, where `first` is less.
+    """
     until, days = window.until, 0
+    width = max(NARROWEST, min(first or FIRST_SLICE, FIRST_SLICE))
+    while width < FIRST_SLICE and until > window.since:
+        start = max(until - width, window.since)
+        yield Window(start, until)
+        until, width = start, width * 4
     width = FIRST_SLICE
     while until > window.since:
         start = until - width if not days else (until - 1) // DAY * DAY - (days - 1) * DAY
@@ -132,7 +142,8 @@ class Search:
             return self._newest(asked, wide=len(names) > WIDE)
 
         reached, reason = window.until, ""
-        for part, found, problem in self._walk(window, newest):
+        first = after.width if after else FIRST_SLICE
+        for part, found, problem in self._walk(window, newest, first=first):
             reason = problem
             if found is None:
                 break
@@ -140,7 +151,7 @@ class Search:
             rows += found
             if len(rows) > limit:
                 break
-        return self._told(_page(names, rows, limit=limit, reached=reached, reason=reason))
+        return self._told(_page(names, rows, limit=limit, until=window.until, reached=reached, reason=reason))
 
     def count(self, question: Question) -> Answer:
         """One row: number of matching events, and of their hosts (exact up to 20,000)."""
@@ -227,10 +238,10 @@ class Search:
                 return
 
     def _walk(
-        self, window: Window, asked: Callable[[Window], tuple[Rows | None, str]]
+        self, window: Window, asked: Callable[[Window], tuple[Rows | None, str]], first: int = FIRST_SLICE
     ) -> Iterator[tuple[Window, Rows | None, str]]:
         """Slices with their rows; the last one with None and the reason where a limit ends it."""
-        waiting = slices(window)
+        waiting = slices(window, first)
         halves: list[Window] = []
         while part := halves.pop() if halves else next(waiting, None):
             found, problem = asked(part)
@@ -260,7 +271,7 @@ class Search:
         if left <= 0:
             return None, "time"
         seconds = left / 2 if self._divisible(window) else left
-        limits = Limits(seconds=seconds, memory=self._limits.memory, rows=self._limits.rows)
+        limits = msgspec.structs.replace(self._limits, seconds=seconds)
         try:
             return self._asking(msgspec.structs.replace(within(statement, limits), partial=True)), ""
         except StoreError as error:
@@ -276,13 +287,14 @@ def _halves(window: Window) -> tuple[Window, Window]:
     return Window(window.since, middle), Window(middle, window.until)
 
 
-def _page(names: tuple[str, ...], rows: Rows, *, limit: int, reached: int, reason: str) -> Answer:
+def _page(names: tuple[str, ...], rows: Rows, *, limit: int, until: int, reached: int, reason: str) -> Answer:
     more = len(rows) > limit
     rows = rows[:limit]
     cursor = None
     if more and rows:
-        cursor = Cursor(*rows[-1][:4])
-        reached = max(reached, cursor.time)
+        time, host, epoch, sequence = rows[-1][:4]
+        cursor = Cursor(time, host, epoch, sequence, min(2 * (until - time), FIRST_SLICE))
+        reached = max(reached, time)
     elif reason:
         cursor = Cursor(reached, "", "", 0)
     return Answer(

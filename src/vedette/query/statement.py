@@ -20,7 +20,7 @@ LIMIT_CODES = {
     209: "time",
     241: "memory",
     307: "rows",
-    396: "rows",
+    396: "memory",
     394: "time",
 }
 """ClickHouse's error codes that mean "more than the limits allow", and which limit it was."""
@@ -40,6 +40,8 @@ class Cursor(Struct, frozen=True, array_like=True):
     host: Annotated[str, Meta(max_length=64)]
     epoch: Annotated[str, Meta(max_length=64)]
     sequence: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+    width: Annotated[int, Meta(ge=0, le=2**62)] = 0
+    """Microseconds that the next page probably takes; 0 = not known."""
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -50,6 +52,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Bytes."""
     rows: int = 2_000_000_000
     """Rows read, before any condition."""
+    answer: int = 128 * 2**20
+    """Bytes of the answer: what this process has to hold."""
 
 
 class Statement(Struct, frozen=True):
@@ -73,6 +77,8 @@ def settings(limits: Limits) -> dict[str, int | float | str]:
         "max_memory_usage": limits.memory,
         "max_rows_to_read": limits.rows,
         "read_overflow_mode": "throw",
+        "max_result_bytes": limits.answer,
+        "result_overflow_mode": "throw",
         # A pasted list of digests is data, but long conditions are text and nodes.
         "max_query_size": 4_194_304,
         "max_ast_elements": 500_000,

@@ -9,6 +9,7 @@ class Right(StrEnum):
     """One thing that a route may need."""
 
     EVENTS_READ = "events.read"
+    EVENTS_EXPORT = "events.export"
     ENVIRONMENT_READ = "environment.read"
     HOSTS_READ = "hosts.read"
     HOSTS_MANAGE = "hosts.manage"
@@ -44,6 +45,7 @@ _READ = frozenset(right for right in Right if right.value.endswith(".read"))
 _OFFICER = frozenset(
     {
         Right.EVENTS_READ,
+        Right.EVENTS_EXPORT,
         Right.HOSTS_READ,
         Right.LEDGER_READ,
         Right.ALERTS_READ,
@@ -60,7 +62,7 @@ RIGHTS: dict[Role, frozenset[Right]] = {
     Role.OFFICER: _OFFICER,
     Role.AUDITOR: _READ,
 }
-"""What each role may do. An auditor reads everything and changes nothing."""
+"""What each role may do. An auditor reads everything, changes nothing and carries nothing away in bulk."""
 
 
 class Scope(Struct, frozen=True, kw_only=True):

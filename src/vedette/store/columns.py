@@ -16,7 +16,7 @@ from vedette.store.event_table import REQUIRED, integer_type, reference_ddl
 from vedette.store.map_columns import map_array
 from vedette.wire.merge import UNKNOWN, Batch, Dictionary
 
-__all__ = ["arrow_table", "ipc_stream", "reference_arrow", "reference_ddl"]
+__all__ = ["arrow_table", "arrow_type", "ipc_stream", "reference_arrow", "reference_ddl"]
 
 
 def arrow_table(batch: Batch) -> pa.Table:
@@ -76,6 +76,11 @@ _ARROW: Mapping[Kind, "pa.DataType"] = {
     Kind.LIST: pa.list_(pa.string()),
     Kind.MAP: pa.map_(pa.string(), pa.string()),
 }
+
+
+def arrow_type(kind: Kind) -> "pa.DataType":
+    """Give the type of a column of exported events."""
+    return _ARROW[kind]
 
 
 def ipc_stream(table: pa.Table) -> bytes:

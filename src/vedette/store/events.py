@@ -99,6 +99,10 @@ class EventStore:
         with _told():
             self._client().raw_insert(table, insert_block=data, fmt="ArrowStream", settings=settings)
 
+    def stop(self, query_id: str) -> None:
+        """Stop the statement that another thread runs with the setting `query_id`; no matter if it has ended."""
+        self.command(f"KILL QUERY WHERE query_id = {_text(query_id)} ASYNC")
+
     def command(self, sql: str) -> None:
         """Run a statement that changes definitions."""
         with _told():

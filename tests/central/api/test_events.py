@@ -1,15 +1,11 @@
 """Hunting over HTTP: shape, joins, limits, exports, scope."""
 
-import csv
-import io
-import json
 from typing import Any
 
 import httpx
 import pytest
 from tests.central.api.conftest import START, Api, RealStore
 
-from vedette.central.api.parts import Limits
 from vedette.query.statement import Statement
 from vedette.runtime.clock import DAY, MINUTE, SECOND
 from vedette.schema.access import Role
@@ -24,16 +20,16 @@ class Hunt:
     """An API over a real store that holds the rows of one test."""
 
     def __init__(self, api: Api, store: RealStore) -> None:
-        self.api, self._store, self._tenant = api, store, "none"
+        self.api, self._store, self.tenant = api, store, "none"
         api.store.answer = store.ask
 
     def holds(self, *rows: dict[str, Any]) -> None:
         """Store events."""
-        self._tenant = self._store.insert(list(rows))
+        self.tenant = self._store.insert(list(rows))
 
     def caller(self, role: Role = Role.AUDITOR) -> httpx.Client:
         """Give a client in the rows' tenant."""
-        return self.api.caller(role, tenants=(self._tenant,))
+        return self.api.caller(role, tenants=(self.tenant,))
 
     def search(self, role: Role = Role.AUDITOR, **body: Any) -> dict[str, Any]:
         """Search as `role`."""
@@ -250,35 +246,6 @@ def test_a_query_that_will_hardly_match_gets_a_hint(api: Api) -> None:
         hints = client.post(path, json={"query": "process.file.path:curl"}).json()["hints"]
         assert "whole path" in hints[0]
     assert client.post("/events/search", json={"query": "process.file.name:curl"}).json()["hints"] == []
-
-
-def test_an_export_streams_everything_and_is_noted(hunt: Hunt) -> None:
-    hunt.holds(*(row(number, user__name="=cmd|' /C calc'!A0") for number in range(1, 4)))
-    client = hunt.caller(Role.OFFICER)
-    lines = client.post("/events/export", json={"query": "user.name:*"}).text.splitlines()
-    assert [json.loads(line)["event.sequence"] for line in lines] == [1, 2, 3]
-    answer = client.post("/events/export", json={"format": "csv", "columns": ["UserName", "event.sequence"]})
-    assert answer.headers["Content-Type"].startswith("text/csv")
-    rows = list(csv.reader(io.StringIO(answer.text)))
-    assert rows[0] == ["event.id", "event.time", "event.type", "UserName", "event.sequence"]
-    assert rows[1][2:] == ["process_start", "'=cmd|' /C calc'!A0", "1"]
-    assert client.post("/events/export", json={"format": "csv"}).status_code == 422
-    noted = [(entry.action, entry.target) for entry in hunt.api.audited()]
-    assert noted == [("events.export", "user.name:*"), ("events.export", "")]
-
-
-def test_an_export_goes_on_beyond_one_page(hunt: Hunt) -> None:
-    hunt.holds(*(row(number) for number in range(1, 5002)))
-    lines = hunt.caller(Role.OFFICER).post("/events/export", json={}).text.splitlines()
-    assert [json.loads(line)["event.sequence"] for line in lines] == list(range(1, 5002))
-
-
-@pytest.mark.parametrize("limits", [Limits(export_rows=1000)])
-def test_an_export_that_is_cut_never_looks_whole(hunt: Hunt) -> None:
-    hunt.holds(*(row(number) for number in range(1, 2500)))
-    client = hunt.caller(Role.OFFICER)
-    with pytest.raises(httpx.RemoteProtocolError):
-        client.post("/events/export", json={})
 
 
 def test_fields_have_their_other_names(api: Api) -> None:

@@ -5,7 +5,7 @@ import logging
 import sys
 from pathlib import Path
 
-from vedette.central.api.event_store import ask_of
+from vedette.central.api.event_store import Asking
 from vedette.central.api.serve import run
 from vedette.central.layout import Layout
 from vedette.central.settings import load
@@ -24,7 +24,7 @@ def main() -> int:
     layout = Layout(options.data)
     try:
         chosen = load(layout)
-        run(layout, chosen, options.listen, ask_of(StoreAddress(layout, chosen.store_url)))
+        run(layout, chosen, options.listen, Asking(StoreAddress(layout, chosen.store_url)))
     except (VedetteError, OSError) as error:
         logging.getLogger("vedette.central.api").error("%s", error)  # noqa: TRY400 - a sentence
         return 1

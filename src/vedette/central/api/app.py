@@ -30,6 +30,7 @@ from vedette.central.api import (
 )
 from vedette.central.api.body_limit import BodyLimit
 from vedette.central.api.headers import SecurityHeaders
+from vedette.central.api.leaving import Leaving
 from vedette.central.api.parts import Limits, Parts
 from vedette.central.api.routes import Routes
 from vedette.wire.limits import ARCHIVE_BYTES, OBJECT_BYTES
@@ -81,5 +82,6 @@ def bare(limits: Limits) -> FastAPI:
     app.add_middleware(BodyLimit, most=limits.body, larger=larger)
     problems.install(app)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(Leaving)
     routes.install(app, SUBJECTS)
     return app

@@ -1,18 +1,13 @@
 """The event store as searches ask it. It restarts on its own; then the next search finds it again."""
 
 from vedette.central.store_link import StoreAddress, open_at
-from vedette.query.search import Ask, Rows
+from vedette.query.search import Rows
 from vedette.query.statement import Statement
 from vedette.store.events import EventStore, EventStoreError
 
 
-def ask_of(address: StoreAddress) -> Ask:
-    """Give what runs statements in the store at `address`."""
-    return _Asking(address)
-
-
-class _Asking:
-    """Connects at the first statement, and anew when the store has another port or password."""
+class Asking:
+    """Runs statements in the store at an address; connects anew when it has another port or password."""
 
     def __init__(self, address: StoreAddress) -> None:
         self._found = address
@@ -30,6 +25,10 @@ class _Asking:
             # Not an answer: the store was restarted under a connection that was kept.
             store.forget()
             return _run(self._connected(), statement)
+
+    def stop(self, query_id: str) -> None:
+        """Stop a statement that was given this setting `query_id`."""
+        self._connected().stop(query_id)
 
     def _connected(self) -> EventStore:
         address = self._found.find()

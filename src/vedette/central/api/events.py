@@ -5,13 +5,11 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import Response
 from pydantic import Field
-from starlette.responses import StreamingResponse
 
 from vedette.central.api import export
 from vedette.central.api.bodies import Body
 from vedette.central.api.hunting import events_of, left_out, parse, place, searching
 from vedette.central.api.period import window
-from vedette.central.api.problems import ProblemError
 from vedette.central.api.routes import Routes
 from vedette.central.api.shape import Wanted
 from vedette.central.api.work import InWork, Work
@@ -74,9 +72,9 @@ class AskedValues(Body):
 
 
 class AskedExport(Asked):
-    """An export: every event that matches, newest first, as JSON lines or CSV (which needs `columns`)."""
+    """An export: every event that matches, newest first. `columns` as in a search; without them all columns."""
 
-    format: Annotated[str, Field(pattern="^(jsonl|csv)$")] = "jsonl"
+    format: Annotated[str, Field(pattern="^(jsonl|csv|parquet)$")] = "jsonl"
     columns: Annotated[list[str], Field(default_factory=list, max_length=100)]
 
 
@@ -209,7 +207,7 @@ def seen_values(work: InWork, body: AskedValues) -> list[SeenValue]:
     period = window(body.since, body.until, now=work.now)
     statement = sql.compile_values(body.field, body.prefix, work.scope, period, limit=body.limit)
     with place(work):
-        return [SeenValue(value=str(value), count=count) for value, count in work.parts.events(statement)]
+        return [SeenValue(value=str(value), count=count) for value, count in work.ask(statement)]
 
 
 @routes.ask("/events/explain", needs=Right.EVENTS_READ, answers=Explained)
@@ -226,19 +224,14 @@ def explain_query(work: InWork, body: Asked) -> Explained:
     )
 
 
-@routes.change("POST", "/events/export", needs=Right.EVENTS_READ, action="events.export", answers=dict[str, Any])
+@routes.change("POST", "/events/export", needs=Right.EVENTS_EXPORT, action="events.export", answers=dict[str, Any])
 def export_events(work: InWork, body: AskedExport) -> Response:
     """Stream every event that matches. What a limit cuts off breaks the stream: half an export never looks whole."""
     question = _question(work, body)
     wanted = Wanted(body.columns, work.scope)
-    if body.format == "csv" and not body.columns:
-        raise ProblemError("invalid", 422, "CSV needs columns")
-    with work.deed(body.query, format=body.format, since=str(question.window.since)):
-        pass
-    lines = export.pages(work, question, wanted)
-    if body.format == "csv":
-        return StreamingResponse(export.as_csv(lines, body.columns), media_type="text/csv; charset=utf-8")
-    return StreamingResponse(export.as_json_lines(lines), media_type="application/x-ndjson")
+    detail = {"format": body.format, "language": body.language, "columns": ", ".join(body.columns)[:500]}
+    detail |= {"since": str(question.window.since), "until": str(question.window.until)}
+    return export.response(work, export.Export(question, wanted, body.format), target=body.query, detail=detail)
 
 
 def _question(work: Work, body: Asked) -> Question:

@@ -28,5 +28,5 @@ def health(_work: InWork) -> Health:
 def ready(work: InWork) -> Health:
     """Ask the state and the event store; 503 when one is away."""
     with work.read():
-        work.parts.events(_PING)
+        work.ask(_PING)
     return Health(ready=True)

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from vedette.central.api.problems import ProblemError
@@ -36,18 +36,21 @@ def left_out(text: str, language: str) -> tuple[str, ...]:
 @contextmanager
 def searching(work: Work, seconds: float | None = None) -> Iterator[Search]:
     """Take one of the few places for searches. Raises ProblemError 429 when all are taken."""
-    longest = work.parts.limits.search_seconds
+    limits = work.parts.limits
+    allowed = Limits(seconds=min(seconds or limits.search_seconds, limits.search_seconds), memory=limits.search_memory)
     with place(work):
-        yield Search(work.parts.events, time.monotonic, Limits(seconds=min(seconds or longest, longest)))
+        yield Search(work.ask, time.monotonic, allowed)
 
 
 @contextmanager
 def limited(work: Work) -> Iterator[Ask]:
     """Take a place, and give what runs statements within the time of one search together."""
     deadline = time.monotonic() + work.parts.limits.search_seconds
+    memory = work.parts.limits.search_memory
 
     def ask(statement: Statement) -> Rows:
-        return work.parts.events(within(statement, Limits(seconds=max(0.01, deadline - time.monotonic()))))
+        left = Limits(seconds=max(0.01, deadline - time.monotonic()), memory=memory)
+        return work.ask(within(statement, left))
 
     with place(work):
         yield ask
@@ -66,28 +69,40 @@ def place(work: Work) -> Iterator[None]:
 
 def events_of(work: Work, answer: Answer, wanted: Wanted) -> list[Event]:
     """Give the rows of an answer as events, process starts with when and how they ended."""
-    events = [event_of(answer.columns, row, wanted) for row in answer.rows]
-    if any(wanted.has(name) for name in ENDS):
-        _join_ends(work, events, [dict(zip(answer.columns, row, strict=True)) for row in answer.rows], wanted)
-    return events
+    return [event_of(answer.columns, row, wanted) for row in completed(work, answer, wanted)]
 
 
-def _join_ends(work: Work, events: Sequence[Event], rows: Sequence[Event], wanted: Wanted) -> None:
+def completed(work: Work, answer: Answer, wanted: Wanted) -> Rows:
+    """Give the rows of an answer, those of process starts with when and how the process ended."""
+    place_of = {name: position for position, name in enumerate(answer.columns)}
+    identity, kind = place_of.get("process.entity_id"), place_of["event.type"]
+    if identity is None or not any(wanted.has(name) for name in ENDS):
+        return answer.rows
     starts = {
-        row["process.entity_id"]: event
-        for row, event in zip(rows, events, strict=True)
-        if row["event.type"] == "process_start" and row.get("process.entity_id")
+        row[identity]: number
+        for number, row in enumerate(answer.rows)
+        if row[kind] == "process_start" and row[identity]
     }
     if not starts:
-        return
-    hosts = {row["host.id"] for row in rows}
-    statement = compile_ends(tuple(starts), work.scope, host_id=hosts.pop() if len(hosts) == 1 else None)
+        return answer.rows
+    hosts = {row[place_of["host.id"]] for row in answer.rows}
+    rows = list(answer.rows)
+    for end in _ends(work, tuple(starts), host_id=hosts.pop() if len(hosts) == 1 else None):
+        number = starts[end.pop("process.entity_id")]
+        row = list(rows[number])
+        for name, value in end.items():
+            if value is not None and wanted.has(name):
+                row[place_of[name]] = value
+        rows[number] = tuple(row)
+    return rows
+
+
+def _ends(work: Work, entity_ids: tuple[str, ...], *, host_id: str | None) -> Iterator[Event]:
+    statement = compile_ends(entity_ids, work.scope, host_id=host_id)
     try:
-        found = work.parts.events(within(statement, _JOIN))
+        found = work.ask(within(statement, _JOIN))
     except StoreError as error:
         _LOG.warning("process ends are left out: %s", error)
         return
     for row in found:
-        end = dict(zip(statement.columns, row, strict=True))
-        entity = end.pop("process.entity_id")
-        starts[entity].update({name: value for name, value in end.items() if value is not None and wanted.has(name)})
+        yield dict(zip(statement.columns, row, strict=True))

@@ -6,6 +6,7 @@ from threading import BoundedSemaphore
 
 import msgspec
 
+from vedette.central.api.statements import Stop
 from vedette.central.api.throttle import Throttle
 from vedette.query.search import Ask
 from vedette.runtime.clock import SECOND, Clock
@@ -31,12 +32,18 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Passwords checked at the same time: each takes 32 MiB."""
     logins: int = 10
     """Logins at once from one address, then one each 6 seconds."""
-    export_rows: int = 1_000_000
-    """Rows of one export."""
     uploads: int = 4
     """Objects that are put into Storage at the same time."""
     streams: int = 64
     """Callers that are told of alerts as they come."""
+    search_memory: int = 1_000_000_000
+    """Bytes that a statement may take in the event store."""
+    exports: int = 2
+    """Exports at the same time, so that two places are left for searches."""
+    export_seconds: float = 120.0
+    """Time for each page of an export."""
+    stalled_seconds: float = 60.0
+    """How long an export waits for a reader that takes nothing."""
 
 
 class Keys(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,11 +90,13 @@ class Parts:
         releases: ReleaseFiles,
         objects: ObjectFiles,
         clock: Clock,
+        stop: Stop = lambda _query_id: None,
         limits: Limits | None = None,
         node: Node | None = None,
     ) -> None:
         self.state, self.keys, self.events, self.releases, self.clock = state, keys, events, releases, clock
         self.objects = objects
+        self.stop = stop
         self.node = node or Node()
         self.limits = limits or Limits()
         self.logins = Throttle(clock, burst=self.limits.logins, interval=6 * SECOND)
@@ -101,3 +110,4 @@ class Parts:
         self.checking = BoundedSemaphore(2)
         """Requests whose rules are being checked: YARA is compiled in processes of their own."""
         self.streaming = BoundedSemaphore(self.limits.streams)
+        self.exporting = BoundedSemaphore(self.limits.exports)

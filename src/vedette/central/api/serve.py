@@ -14,10 +14,10 @@ from fastapi import FastAPI
 from vedette.central import pki
 from vedette.central.api.app import build
 from vedette.central.api.connection import BoundedProtocol
+from vedette.central.api.event_store import Asking
 from vedette.central.api.parts import Disk, Keys, Node, Parts
 from vedette.central.layout import Layout
 from vedette.central.settings import CentralSettings, retention_policy, split_address, state_url
-from vedette.query.search import Ask
 from vedette.runtime.clock import now
 from vedette.runtime.errors import ConfigError
 from vedette.runtime.files import write_atomic
@@ -35,7 +35,7 @@ _KEEP_ALIVE_SECONDS = 30
 _MOST_CONNECTIONS = 500
 
 
-def run(layout: Layout, chosen: CentralSettings, listen: str, ask: Ask) -> None:
+def run(layout: Layout, chosen: CentralSettings, listen: str, ask: Asking) -> None:
     """Serve until SIGTERM. Raises ConfigError, StoreError, OSError when it cannot begin."""
     state = open_state(state_url(layout, chosen))
     try:
@@ -47,6 +47,7 @@ def run(layout: Layout, chosen: CentralSettings, listen: str, ask: Ask) -> None:
             state=state,
             keys=load_keys(layout),
             events=ask,
+            stop=ask.stop,
             releases=releases,
             objects=objects,
             clock=now,

@@ -31,7 +31,8 @@ class Wanted:
         if len(names) > _MOST_COLUMNS:
             raise ProblemError("invalid", 422, f"at most {_MOST_COLUMNS} columns")
         self._members: set[tuple[str, str]] = set()
-        self.names: list[str] = []
+        self.asked = tuple(names)
+        """The names as they were given."""
         for name in names:
             self._add(name, scope)
 
@@ -45,7 +46,6 @@ class Wanted:
             if field.column == ENVIRONMENT and not scope.allows(Right.ENVIRONMENT_READ):
                 raise ProblemError("denied", 403, "you have no right to see environment variables")
             self._members.add((field.column or field.name, field.key))
-        self.names.append(meanings[0].field.name if len(meanings) == 1 else name)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -60,6 +60,10 @@ class Wanted:
         if not self._members or column in ALWAYS:
             return True
         return (column, "") in self._members or (column, key) in self._members
+
+    def has_part(self, column: str) -> bool:
+        """Whether a column is wanted, or a key in it."""
+        return self.has(column) or any(name == column for name, _key in self._members)
 
 
 def event_of(columns: Sequence[str], row: Sequence[Any], wanted: Wanted) -> Event:

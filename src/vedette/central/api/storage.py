@@ -158,7 +158,7 @@ def _known(work: Work, tenant: str) -> str:
 
 
 def _parts(work: Work) -> list[Parts]:
-    return [Parts(*row) for row in work.parts.events(_PARTS)]
+    return [Parts(*row) for row in work.ask(_PARTS)]
 
 
 def _policy(work: Work) -> Policy:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from vedette.central.api.caller import Caller
 from vedette.central.api.parts import Parts
+from vedette.central.api.statements import Statements
 from vedette.runtime.errors import AccessDenied, ConfigError
 from vedette.schema.access import Scope
 from vedette.store.state import audit
@@ -24,6 +25,8 @@ class Work:
         """What a denial is about, where the path does not say it."""
         self.deeds = 0
         self.now = parts.clock()
+        self.ask = Statements(parts.events, parts.stop)
+        """Asks the event store, for as long as the caller waits."""
 
     def sign(self, caller: Caller) -> None:
         """Note who calls, once the guard or a login knows."""

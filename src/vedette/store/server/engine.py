@@ -116,16 +116,16 @@ class Connection:
     ) -> bytes:
         """Run a statement and give its whole result."""
         bound = {"max_result_bytes": str(WHOLE_RESULT_LIMIT), "result_overflow_mode": "throw"}
-        self._apply({**bound, **settings})
-        return bytes(self._run(f"/*{tag}*/ {text}", form, parameters).bytes())
+        self._apply({**bound, **settings, _TAG: tag})
+        return bytes(self._run(text, form, parameters).bytes())
 
     def stream(
         self, text: str, *, form: str, parameters: Mapping[str, str], settings: Mapping[str, str], tag: str
     ) -> Generator[bytes, None, None]:
         """Yield a result block by block; closing the generator cancels the query."""
-        self._apply(settings)
+        self._apply({**settings, _TAG: tag})
         try:
-            result = self._connection.send_query(f"/*{tag}*/ {text}", form, params=dict(parameters))
+            result = self._connection.send_query(text, form, params=dict(parameters))
         except Exception as error:
             raise EngineError(str(error)) from error
         try:
@@ -176,7 +176,7 @@ class Connection:
 
     def kill(self, tag: str) -> None:
         """Stop the statement that another connection runs under `tag`; no matter if it has ended."""
-        self._run(f"KILL QUERY WHERE startsWith(query, {_quoted(f'/*{tag}*/')}) ASYNC")
+        self._run(f"KILL QUERY WHERE Settings['{_TAG}'] = {_quoted(tag)} ASYNC")
 
     def close(self) -> None:
         """Give the connection back."""
@@ -187,6 +187,9 @@ _SET_ASIDE = f"SELECT path FROM system.detached_parts WHERE reason = 'broken-on-
 
 # A segment is one block: more threads only hand it to one another (-10 % of an insert's CPU).
 _INSERTING = {"max_threads": "1", "max_insert_threads": "1"}
+
+# Names a statement for `kill`. A comment in its text does not: with bound values the engine lists the text anew.
+_TAG = "log_comment"
 
 # Given with the statement and not with SET: a token must never stay for the next insert.
 _TOKENS = ("insert_deduplication_token",)

@@ -1,5 +1,6 @@
 """Decides whether a statement may run, and what it is. Pure: text in, `Statement` out."""
 
+import re
 from enum import StrEnum
 
 import msgspec
@@ -17,12 +18,14 @@ class Verb(StrEnum):
     WRITE = "write"
     DEFINE = "define"
     INSERT = "insert"
+    KILL = "kill"
 
 
 class Statement(msgspec.Struct, frozen=True):
     """An accepted statement. `text` is without its FORMAT clause; `format` is "" when none was named.
 
-    `Verb.INSERT` is an INSERT whose data follow in `format`; `text` then ends before FORMAT.
+    `Verb.INSERT` is an INSERT whose data follow in `format`; `text` then ends before FORMAT. Of a `Verb.KILL`
+    the text is the id of the query that shall end.
     """
 
     verb: Verb
@@ -42,6 +45,7 @@ _DEFINES = {
     "TRUNCATE": frozenset({"TABLE"}),
     "OPTIMIZE": frozenset({"TABLE"}),
 }
+_KILL = re.compile(r"KILL QUERY WHERE query_id = '([0-9a-f]{32})' ASYNC")
 _NEVER = frozenset({"OUTFILE", "INFILE", "FETCH", "DICTIONARY"})
 
 
@@ -50,6 +54,8 @@ def check(statement: str, table_functions: frozenset[str]) -> Statement:
 
     `table_functions`: the lower-case names of all table functions that the engine has.
     """
+    if killed := _KILL.fullmatch(statement.strip()):
+        return Statement(Verb.KILL, killed[1], "")
     found = list(tokens(statement))
     while found and found[-1].is_sign(";"):
         found.pop()

@@ -4,8 +4,10 @@ import asyncio
 import hmac
 import json
 import logging
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from vedette.runtime.errors import AccessDenied, StoreError
@@ -38,6 +40,8 @@ _STATUS = {
     202: 503,
     394: 499,
 }
+_TAG = re.compile("[0-9a-f]{32}")
+
 DENIED, UNAUTHENTICATED, MALFORMED, BUSY, TOO_LARGE = 497, 516, 36, 202, 161
 
 
@@ -105,8 +109,13 @@ class Application:
 
     async def _answer(self, request: Request, receive: Receive, answer: "Answer") -> None:
         statement = self._checked(request)
+        if statement.verb is Verb.KILL:
+            await asyncio.wrap_future(self._kill(statement.text))
+            await answer.whole(b"")
+            return
         lane = await self._lane(writes=statement.verb not in READS)
-        tag = secrets.token_hex(16)
+        # What is to be stopped from outside names itself.
+        tag = request.query_id if _TAG.fullmatch(request.query_id) else secrets.token_hex(16)
         watch = asyncio.create_task(self._stop_when_gone(receive, tag))
         try:
             await self._perform(lane, statement, request, answer, tag=tag)
@@ -168,15 +177,15 @@ class Application:
             pass
         self._kill(tag)
 
-    def _kill(self, tag: str) -> None:
+    def _kill(self, tag: str) -> "Future[None]":
         control = self._engine.control
-        control.pool.submit(control.connection.kill, tag)
+        return control.pool.submit(control.connection.kill, tag)
 
 
 class Work:
     """Runs calls on a lane's thread; cancelled, it stops the statement and gives its end: a lane is never shared."""
 
-    def __init__(self, lane: Lane, stop: Callable[[], None]) -> None:
+    def __init__(self, lane: Lane, stop: Callable[[], object]) -> None:
         self._pool, self._stop = lane.pool, stop
 
     async def __call__(self, call: Callable[[], T]) -> T:

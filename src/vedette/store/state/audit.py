@@ -21,7 +21,7 @@ _CHUNK = 2000
 
 
 class NewEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """What happened. `via` is the session, token or component; `outcome` is `done`, `denied` or `failed`."""
+    """What happened. `via` is the session, token or component; `outcome` is `done`, `denied`, `failed` or `begun`."""
 
     actor: str
     action: str
