@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import Deployment
 from tests.system.soak import DECK, OVERLOAD, Round, run, total
 
-pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(1500)]
 ROUNDS = 30
 
 
