@@ -8,14 +8,18 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from vedette.central import pki
 from vedette.central.bus import stream
 from vedette.central.bus.forward import Forwarder
 from vedette.central.bus.receive import Receiver
 from vedette.central.bus.stream import NUMBER, SUBJECT, Bus, connect
 from vedette.central.settings import CentralSettings
+from vedette.runtime.clock import now
 from vedette.runtime.errors import ConfigError
+from vedette.wire.csr import make_csr, make_key, read_csr
 
 NATS = Path(sys.executable).with_name("nats-server")
 NODE = 3
@@ -31,10 +35,10 @@ class Server:
         self.folder = folder
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, payload: str = "16MB") -> None:
+    def start(self, payload: str = "16MB", more: str = "") -> None:
         config = self.folder / "nats.conf"
         config.write_text(
-            f'listen: 127.0.0.1:{self.port}\nmax_payload: {payload}\njetstream {{ store_dir: "{self.folder}" }}\n'
+            f'listen: 127.0.0.1:{self.port}\nmax_payload: {payload}\njetstream {{ store_dir: "{self.folder}" }}\n{more}'
         )
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen([str(NATS), "-c", str(config)], stdout=log, stderr=log)
@@ -246,6 +250,48 @@ def test_servers_that_take_only_small_messages_are_named(server: Server) -> None
     server.start("1MB")
     with pytest.raises(ConfigError, match="max_payload: 16MB"):
         with_bus(server, lambda _: asyncio.sleep(0))
+
+
+def test_who_shows_the_right_certificate_and_password_is_let_in(server: Server, tmp_path: Path) -> None:
+    authority = pki.ensure_authority(tmp_path / "ca-key.pem", tmp_path / "ca.pem", now=now())
+    pki.ensure_server_certificate(tmp_path / "server.pem", authority, [], now=now())
+    key = make_key()
+    shown = authority.issue_agent(read_csr(make_csr(key)), tenant="default", agent="0" * 32, now=now())
+    (tmp_path / "node.pem").write_bytes(key + shown.pem.encode())
+    (tmp_path / "password").write_text("vedette:secret")
+    server.stop()
+    server.start(
+        more=f"""
+        tls {{ cert_file: "{tmp_path}/server.pem", key_file: "{tmp_path}/server.pem", ca_file: "{tmp_path}/ca.pem",
+              verify: true }}
+        authorization {{ user: vedette, password: secret }}
+        """
+    )
+    allowed = msgspec.structs.replace(
+        server.settings(),
+        bus_url=f"tls://127.0.0.1:{server.port}",
+        bus_ca=str(tmp_path / "ca.pem"),
+        bus_certificate=str(tmp_path / "node.pem"),
+        bus_credentials=str(tmp_path / "password"),
+    )
+
+    async def enter(settings: CentralSettings) -> None:
+        bus = await connect(settings, "test")
+        try:
+            await bus.prepare()
+        finally:
+            await bus.close()
+
+    async def stays_outside(settings: CentralSettings) -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(enter(settings), 2)
+
+    asyncio.run(enter(allowed))
+    for missing in ("bus_certificate", "bus_credentials"):
+        asyncio.run(stays_outside(msgspec.structs.replace(allowed, **{missing: ""})))
+    for wrong in ("bus_ca", "bus_credentials"):
+        with pytest.raises(ConfigError, match=wrong):
+            asyncio.run(enter(msgspec.structs.replace(allowed, **{wrong: str(tmp_path / "absent")})))
 
 
 def test_a_stream_of_another_kind_is_not_used(server: Server) -> None:
