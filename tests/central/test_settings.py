@@ -75,6 +75,7 @@ def test_nodes_share_the_work(tmp_path: Path, content: str) -> None:
         (f'{INGEST}\nnode = 1\nbus_url = "tls://a.example"', "tls://HOST:PORT"),
         (f'{INGEST}\nnode = 1\nbus_url = "tls://u:p@a.example:1"', "tls://HOST:PORT"),
         (f"{INGEST}\nnode = 1\n{BUS}\nbus_replicas = 2", "bus_replicas"),
+        (f"{INGEST}\nnode = 1\n{BUS}\nbus_segments = 3", "bus_segments"),
     ],
 )
 def test_what_cannot_work_among_nodes_is_named(tmp_path: Path, content: str, says: str) -> None:

@@ -53,6 +53,8 @@ class CentralSettings(msgspec.Struct, frozen=True, kw_only=True):
     """NATS servers between ingest and pipeline nodes, tls://HOST:PORT with commas; empty = no bus."""
     bus_replicas: int = 3
     """Servers that each keep what is on the bus."""
+    bus_segments: int = 24
+    """Segments on the bus at most, those in work included: about four for each pipeline process of all nodes."""
     bus_ca: str = ""
     """PEM file of the authority that the servers' certificates are from; empty = the system's."""
     bus_certificate: str = ""
@@ -113,6 +115,8 @@ def _problem_of_bus(settings: CentralSettings) -> str:
             return f"bus_url must be tls://HOST:PORT, or nats:// on this host, not {server!r}"
     if {"ingest", "pipeline"} & set(settings.roles) and not 1 <= settings.node <= NODES:
         return f"node must be 1 to {NODES} where a bus is used, not {settings.node}"
+    if not 4 <= settings.bus_segments <= 10_000:
+        return f"bus_segments must be 4 to 10000, not {settings.bus_segments}"
     if settings.bus_replicas not in {1, 3, 5}:
         return f"bus_replicas must be 1, 3 or 5, not {settings.bus_replicas}"
     return ""

@@ -6,7 +6,6 @@ import ssl
 from pathlib import Path
 from typing import Any
 
-import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
@@ -26,11 +25,10 @@ NUMBER = "Vedette-Segment"
 """The header with a segment's number."""
 MESSAGE_BYTES = SpoolLimits().size + HEAD_BYTES + FRAME_BYTES + 1024
 """The largest segment with its headers; `max_payload` of the servers must be at least so much (16MB is)."""
-WAITING = 64
-"""Segments on the bus, those in work included. With more, ingest keeps them, and its pace slows returning agents:
-the queue is in the spools, so that what is on the bus is stored within seconds."""
 KNOWN_SECONDS = 120.0
 """So long the servers drop a second copy by its number; after that the pipeline's claims do."""
+MOST_IN_WORK = 10_000
+"""Segments that all pipelines together hold: more than the stream has."""
 ACK_SECONDS = 30.0
 """A segment of which nobody has told for so long goes to another pipeline node."""
 ANSWER_SECONDS = 5.0
@@ -44,8 +42,11 @@ _LOG = logging.getLogger(__name__)
 class Bus:
     """A connection to the stream, which it makes when there is none. Reconnects for ever."""
 
-    def __init__(self, client: Client, replicas: int) -> None:
-        self._client, self._replicas = client, replicas
+    def __init__(self, client: Client, *, replicas: int, segments: int) -> None:
+        """`segments`: so many are on the bus. With more, ingest keeps them, and its pace slows returning agents: the
+        queue is in the spools, so that what is on the bus is stored within seconds.
+        """  # noqa: D205 - one thought
+        self._client, self._replicas, self._segments = client, replicas, segments
         self._jetstream: JetStreamContext = client.jetstream(timeout=ANSWER_SECONDS)
 
     async def prepare(self) -> None:
@@ -67,7 +68,7 @@ class Bus:
 
     async def subscribe(self) -> JetStreamContext.PullSubscription:
         """Take part in the pipelines' common queue. Raises NatsError."""
-        config = ConsumerConfig(ack_wait=ACK_SECONDS, max_deliver=-1, max_ack_pending=4 * WAITING)
+        config = ConsumerConfig(ack_wait=ACK_SECONDS, max_deliver=-1, max_ack_pending=MOST_IN_WORK)
         return await self._jetstream.pull_subscribe(SUBJECT, CONSUMER, STREAM, config)
 
     async def close(self) -> None:
@@ -78,16 +79,18 @@ class Bus:
         try:
             found = (await self._jetstream.stream_info(STREAM)).config
         except NotFoundError:
-            await self._jetstream.add_stream(wanted_stream(self._replicas))
+            await self._jetstream.add_stream(wanted_stream(self._replicas, self._segments))
             return
         if found.num_replicas != self._replicas or found.retention != RetentionPolicy.WORK_QUEUE:
             raise ConfigError(
                 f"the stream {STREAM} has {found.num_replicas} replicas and {found.retention} retention, "
                 f"not bus_replicas = {self._replicas} and workqueue: change one of them"
             )
+        if found.max_msgs != self._segments:
+            await self._jetstream.update_stream(found.evolve(max_msgs=self._segments))
 
 
-def wanted_stream(replicas: int) -> StreamConfig:
+def wanted_stream(replicas: int, segments: int) -> StreamConfig:
     """Describe the stream: durable, without a loss of its own, and short."""
     return StreamConfig(
         name=STREAM,
@@ -95,7 +98,7 @@ def wanted_stream(replicas: int) -> StreamConfig:
         retention=RetentionPolicy.WORK_QUEUE,
         storage=StorageType.FILE,
         discard=DiscardPolicy.NEW,
-        max_msgs=WAITING,
+        max_msgs=segments,
         max_msg_size=MESSAGE_BYTES,
         num_replicas=replicas,
         duplicate_window=KNOWN_SECONDS,
@@ -105,19 +108,25 @@ def wanted_stream(replicas: int) -> StreamConfig:
 async def connect(settings: CentralSettings, name: str) -> Bus:
     """Connect to the first server that answers, however long that takes. Raises ConfigError."""
     options: dict[str, Any] = _credentials(settings)
-    client = await nats.connect(
-        bus_servers(settings),
-        name=f"vedette {name} {settings.node}",
-        tls=_tls(settings),
-        max_reconnect_attempts=-1,
-        reconnect_time_wait=1,
-        connect_timeout=3,
-        ping_interval=5,
-        max_outstanding_pings=2,
-        error_cb=_tell,
-        **options,
-    )
-    return Bus(client, settings.bus_replicas)
+    tls = _tls(settings)
+    client = Client()
+    try:
+        await client.connect(
+            bus_servers(settings),
+            name=f"vedette {name} {settings.node}",
+            tls=tls,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=1,
+            connect_timeout=3,
+            ping_interval=5,
+            max_outstanding_pings=2,
+            error_cb=_tell,
+            **options,
+        )
+    except BaseException:  # told to stop while it tries
+        await client.close()
+        raise
+    return Bus(client, replicas=settings.bus_replicas, segments=settings.bus_segments)
 
 
 def number_in(message: Msg) -> int | None:
