@@ -51,7 +51,7 @@ class Builder:
         if indicator.kind is Kind.DOMAIN:
             self._labels = max(self._labels, *(value.count(".") + 1 for value in indicator.values))
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Path, mark: str = "") -> None:
         """Replace the table at `path`. Raises `TableError` for too many, OSError for a disk that will not."""
         if len(self._source_of) > MAX_COUNT:
             raise TableError(path, f"more than {MAX_COUNT:,} indicators")
@@ -66,6 +66,7 @@ class Builder:
             lengths=tuple(sorted(self._lengths, reverse=True)),
             labels=self._labels,
             sources=tuple(self._sources),
+            mark=mark,
         )
         _replace(path, written(header, [part.data.cast("B") for part in parts]))
 

@@ -32,7 +32,7 @@ Words = NDArray[np.uint64]
 
 
 class TableError(VedetteError):
-    """A file is no table of indicators, or is damaged; the one in use stays in use."""
+    """A file is no table of indicators, or is damaged."""
 
     def __init__(self, path: Path, problem: str) -> None:
         self.problem = problem
@@ -60,6 +60,8 @@ class Header(Struct, frozen=True, forbid_unknown_fields=True):
     labels: int
     """Most labels of a domain: longer parts of a name are not looked up."""
     sources: tuple[Source, ...]
+    mark: str = ""
+    """What it was made of; the same mark, the same table."""
 
     def sizes(self) -> tuple[int, int, int, int]:
         """Bytes of bits, high, low, source."""

@@ -61,10 +61,15 @@ def read(data: bytes, name: str, *, subdomains: bool = True) -> IocFile:
     return found
 
 
+def is_list(data: bytes) -> bool:
+    """Whether `data` begins as neither XML nor JSON does."""
+    return not openioc.is_xml(data) and data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] not in {b"{", b"["}
+
+
 def _read(data: bytes, name: str, *, subdomains: bool) -> IocFile:
     if openioc.is_xml(data):
         return _openioc(data, name)
-    if data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in {b"{", b"["} and (document := _json(data, name)) is not None:
+    if not is_list(data) and (document := _json(data, name)) is not None:
         return document
     return _list(data, name, subdomains=subdomains)
 
