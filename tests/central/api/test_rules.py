@@ -1,5 +1,6 @@
 """Rule files over HTTP: checked, kept with versions, tried on stored events; in one's own tenants only."""
 
+import json
 from typing import Any
 
 import pytest
@@ -169,3 +170,19 @@ def test_rules_that_cannot_fire_are_listed(api: Api, hunting: Any) -> None:
     assert [one["version"] for one in told] == [1, 1], told
     found = client.get("/rules/blind").json()
     assert [(one["name"], one["types"]) for one in found] == [("blind", ["registry_change"])]
+
+
+def test_an_ioc_file_of_nearly_three_megabytes_is_kept(api: Api) -> None:
+    objects = [
+        {
+            "type": "indicator",
+            "id": f"indicator--{n}",
+            "name": "x" * 200,
+            "pattern": f"[domain-name:value = 'h{n}.example']",
+        }
+        for n in range(9_000)
+    ]
+    text = json.dumps({"type": "bundle", "objects": objects})
+    assert len(text) > 2_700_000
+    (told,) = api.caller(Role.SENIOR_OFFICER).post("/rules", json={"rules": [body("big", text, "ioc")]}).json()
+    assert (told["version"], told["check"]["rules"]) == (1, ["big: 9000 indicators"])

@@ -78,7 +78,11 @@ def bare(limits: Limits) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    larger = {f"{routes.PREFIX}/releases": ARCHIVE_BYTES, f"{routes.PREFIX}/objects": OBJECT_BYTES}
+    larger = {
+        f"{routes.PREFIX}/releases": ARCHIVE_BYTES,
+        f"{routes.PREFIX}/objects": OBJECT_BYTES,
+        f"{routes.PREFIX}/rules": rules.BODY_BYTES,
+    }
     app.add_middleware(BodyLimit, most=limits.body, larger=larger)
     problems.install(app)
     app.add_middleware(SecurityHeaders)

@@ -27,6 +27,8 @@ from vedette.store.state.rules import Saved
 
 routes = Routes("rules")
 
+BODY_BYTES = 8 << 20
+"""Of rule files sent at once: the largest IOC file with each quote escaped."""
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,199}$")]
 PREVIEW_SECONDS = 20.0
 """What a rule may cost before it is used."""
@@ -37,7 +39,7 @@ class RuleBody(Body):
 
     kind: Annotated[RuleKind, Field(strict=False)]
     name: Name
-    text: Annotated[str, Field(min_length=1, max_length=2_000_000)]
+    text: Annotated[str, Field(min_length=1, max_length=3_145_728)]
 
     matching: Annotated[list[dict[str, Any]], Field(default_factory=list, max_length=50)]
     """Test events in which something must be found, flat as a hunt gives them ..."""
