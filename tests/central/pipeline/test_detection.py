@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from tests.central.api.test_rules import SIGMA
 from tests.central.detection.conftest import batch_of
 from tests.conftest import until
@@ -100,3 +101,31 @@ def test_behaviour_rules_find_and_a_change_is_in_force_soon(state: State, detect
     save(state, "marker", SIGMA.replace("vedette-marker", "another-word"), kind=RuleKind.TAA)
     until(lambda: started(detection, "another-word"), seconds=20, what="the new rule", alive=lambda: None)
     assert not started(detection, "sh -c vedette-marker")
+
+
+def test_a_rule_that_cannot_be_used_any_more_is_told(state: State, detection: Detection) -> None:
+    rule = RuleText(kind=RuleKind.TAA, name="old", text=SIGMA.replace("condition: selection", "condition: nothing"))
+    with state.write() as db:
+        rules.put(
+            db, Saved(rule=rule, check=check([replace(rule, text=SIGMA)])[0], tenant="default", author="a"), now=1
+        )
+    event = ProcessStart(time=now(), process=Process(command_line="ls"))
+    (trouble,) = detection.detect(batch_of([event])).troubles
+    assert (trouble.rule, trouble.chain, trouble.technology) == ("rules_left_out", "taa", "health")
+    assert "11111111-2222" in trouble.why["rules"]
+    assert detection.detect(batch_of([event])).troubles == ()
+
+
+def test_a_rule_is_in_force_for_the_next_event_also_when_none_came_since(
+    state: State, detection: Detection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vedette.central.pipeline.detection.LOOK_SECONDS", 0.0)
+    detection.rest()
+    save(state, "feed", "evil.example")
+
+    def rested() -> bool:
+        detection.rest()
+        return any("feed" in one.current.scopes for one in detection._rules if one.current is not None)
+
+    until(rested, seconds=20, what="the list is taken", alive=lambda: None)
+    assert found(detection, "evil.example") == [("feed", "evil.example")]

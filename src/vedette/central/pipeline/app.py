@@ -43,13 +43,15 @@ def run(data: Path, share: Share) -> None:
     compiled = layout.compiled
     # Each process has its own: one that writes must not pull the file from under another.
     rules = (engines.sigma(compiled / f"taa-{share.number}"), engines.iocs(compiled / f"ioc-{share.number}"))
+    detection = Detection(link, now, rules)
     links = Links(
         tenants=link.tenants,
         insert=StoreLink(StoreAddress(layout, settings.store_url)).insert,
-        detect=Detection(link, now, rules).detect,
+        detect=detection.detect,
         settle=link.settle,
         update_tasks=link.update_tasks,
         claim=link.claim if shared else None,
+        rest=detection.rest,
     )
     layout.dead_letter.mkdir(mode=0o700, parents=True, exist_ok=True)
     worker = Worker(Folders(spool, layout.dead_letter), links, share, stop)

@@ -65,6 +65,8 @@ class Links(msgspec.Struct, frozen=True):
     """Take what hosts reported of their tasks; again does no harm."""
     claim: Callable[[int, list[Record]], Claim] | None = None
     """Take the records of a segment that no other has; None where one ingest node has seen to that."""
+    rest: Callable[[], None] = lambda: None
+    """What is done while no segment waits, again and again; raises nothing."""
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -128,6 +130,7 @@ class Worker:
                     if self._stop.is_set():
                         break
                 else:
+                    self._links.rest()
                     self._stop.wait(POLL_SECONDS)
         finally:
             self._stop.set()

@@ -24,6 +24,8 @@ class Made(Struct, frozen=True):
 
     engine: EventEngine
     scopes: dict[str, str]
+    missing: tuple[str, ...] = ()
+    """Rules that could be used when they were saved and cannot now, after an upgrade perhaps."""
 
 
 Make = Callable[[Sequence[RuleFile]], Made]
@@ -78,7 +80,9 @@ def sigma(kept: Path) -> Engines:
         for one in loaded.refused:
             log.warning("a rule is left out where=%s rule=%s reason=%s", one.where, one.rule, one.reason)
         log.info("behaviour rules=%d parsed=%d", len(loaded.compiled.rules), loaded.parsed)
-        return Made(Taa(loaded.compiled), {rule: file.tenant for file in files for rule in file.rules})
+        scopes = {rule: file.tenant for file in files for rule in file.rules}
+        missing = scopes.keys() - {rule.id for rule in loaded.compiled.rules}
+        return Made(Taa(loaded.compiled), scopes, tuple(sorted(missing)))
 
     return Engines(RuleKind.TAA, make)
 
