@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given, settings
 from tests.query.conftest import store
+from tests.query.ioc.test_events import criteria
 
 from vedette.engines.ioc.build import Builder
 from vedette.engines.ioc.engine import Ioc
 from vedette.engines.ioc.table import Source, Table
 from vedette.query import sql
+from vedette.query.ioc.events import compile_criteria
 from vedette.query.ioc.file import IocFile, Rule, read
 from vedette.query.predicate import compile_predicate
 from vedette.query.statement import Window
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from tests.query.conftest import Store
 
     from vedette.query.ast import Node
+    from vedette.query.ioc.criteria import Criteria
 
 __all__ = ["store"]
 
@@ -83,6 +87,10 @@ def plain(batch: Batch) -> list[dict[str, Any]]:
         for row, number in enumerate(numbers.tolist()):
             found[row][name] = None if number == UNKNOWN else number
     return found
+
+
+BATCH = make_batch()
+ROWS = plain(BATCH)
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +166,16 @@ PATTERNS = [
 def test_rules_find_the_same_everywhere(store: Store, batch: Batch, tmp_path: Path, pattern: str) -> None:
     data = json.dumps({"type": "indicator", "id": "indicator--x", "pattern": pattern.replace("NOT EXISTS", "EXISTS")})
     check(store, batch, read(data.encode(), "rule"), tmp_path / "t")
+
+
+@settings(max_examples=60, deadline=None)
+@given(criteria)
+def test_any_rule_finds_in_columns_what_the_predicate_finds_in_rows(asked: Criteria) -> None:
+    node, _problems = compile_criteria(asked)
+    engine = Ioc([Rule(id="r", title="r", criteria=asked, node=node)], [])
+    found = sorted(one.row for one in engine.inspect(BATCH))
+    holds = compile_predicate(node) if node is not None else lambda _row: False
+    assert found == [number for number, row in enumerate(ROWS) if holds(row)]
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="no real IOC files: VEDETTE_SHARED_DATA is not set")
