@@ -22,6 +22,8 @@ def run(layout: Layout, settings: CentralSettings, part: str) -> None:
         work = Forwarder(layout.spool, settings.node)
     else:
         layout.received.mkdir(mode=0o700, exist_ok=True)
+        for path in layout.received.glob(".*.seg.*"):  # half written when a receiver before this one was killed
+            path.unlink(missing_ok=True)
         work = Receiver(layout.received, settings.pipelines + 2, time.monotonic)
     # The client's protocol answers a server's leaving in a way of which asyncio warns each time; it harms nothing.
     logging.getLogger("asyncio").setLevel(logging.ERROR)
