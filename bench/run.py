@@ -27,6 +27,7 @@ BENCHMARKS = (
     "hunt",
     "normalise_windows",
     "ioc",
+    "taa",
     "agent_cost",
     "agent_slowdown",
     "agent_storm",

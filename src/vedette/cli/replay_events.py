@@ -39,12 +39,12 @@ def batches(path: Path, tally: Tally, family: str = "") -> Iterator[Batch]:
     while chosen := list(islice(events, _EVENTS * _BATCHES)):
         arrivals: list[Arrival] = []
         for start in range(0, len(chosen), _EVENTS):
-            arrivals += _arrivals(chosen[start : start + _EVENTS], first + start, system)
+            arrivals += arrivals_of(chosen[start : start + _EVENTS], first + start, system)
         yield merge(arrivals)
         first += len(chosen)
 
 
-def _arrivals(events: list[Event], first: int, system: Os) -> Iterator[Arrival]:
+def arrivals_of(events: list[Event], first: int, system: Os) -> Iterator[Arrival]:
     """Give wire batches: two of half the events where one would be too large."""
     try:
         payload = Builder(events).encode(first)
@@ -52,8 +52,8 @@ def _arrivals(events: list[Event], first: int, system: Os) -> Iterator[Arrival]:
         if len(events) == 1:
             raise
         middle = len(events) // 2
-        yield from _arrivals(events[:middle], first, system)
-        yield from _arrivals(events[middle:], first + middle, system)
+        yield from arrivals_of(events[:middle], first, system)
+        yield from arrivals_of(events[middle:], first + middle, system)
         return
     last = first + len(events) - 1
     header = BatchHeader(

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
+from tests.engines.taa.made import batch_of
 
 from vedette.cli.replay_events import batches
 from vedette.engines.taa import Loaded, load, read_folder
 from vedette.normalise.windows import Tally
-from vedette.wire.batch import BatchHeader, Builder, decode, frame
-from vedette.wire.merge import Arrival, Batch, merge
+from vedette.wire.merge import Batch
 
 
 @pytest.fixture(scope="session")
@@ -39,17 +38,6 @@ def _cases(folder: Path) -> Iterator[Case]:
             if test["type"] == "evtx":
                 rule = told["rule_metadata"][0]["id"]
                 yield rule, test.get("match_count", 1), list(batches(folder / test["path"], Tally()))
-
-
-def batch_of(events: list[Any], family: str = "windows") -> Batch:
-    """Events as detection sees them: over the wire and joined."""
-    from vedette.schema.entities import Os
-
-    header = BatchHeader(
-        agent="a" * 32, epoch="e" * 16, first=1, last=len(events), count=len(events), sent=0, os=Os(family=family)
-    )
-    payload = Builder(events).encode(1)
-    return merge([Arrival(decode(frame(header, payload)), host="a" * 32, tenant="default", epoch="e" * 16, received=0)])
 
 
 @pytest.fixture(scope="session")

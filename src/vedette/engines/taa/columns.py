@@ -27,6 +27,7 @@ class Columns:
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
         self._made: dict[tuple[str, str], Column | None] = {}
+        self._items: dict[tuple[str, str], list[tuple[str, Column]]] = {}
         self._keys: dict[str, list[Sparse]] = {}
         for name, key in batch.keys.items():
             self._keys.setdefault(fold(name), []).append(key)
@@ -45,14 +46,15 @@ class Columns:
 
     def items(self, column: str, kind: str) -> list[tuple[str, Column]]:
         """Give the keys of a map column that rows of type `kind` have, by their full names."""
-        rows = self._batch.types[kind]
-        found: list[tuple[str, Column]] = []
-        for name, key in self._batch.keys.items():
-            if name.startswith(column + "."):
-                indices = _dense(key, rows)
-                if indices is not None:
-                    found.append((name, Column(key.values, indices)))
-        return found
+        made = self._items.get((column, kind))
+        if made is None:
+            rows, prefix = self._batch.types[kind], column + "."
+            made = self._items[column, kind] = [
+                (name, Column(key.values, indices))
+                for name, key in self._batch.keys.items()
+                if name.startswith(prefix) and (indices := _dense(key, rows)) is not None
+            ]
+        return made
 
     def _make(self, field: Field, kind: str) -> Column | None:
         rows = self._batch.types[kind]

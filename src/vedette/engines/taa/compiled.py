@@ -3,22 +3,17 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from msgspec import Struct
-
 from vedette.engines.taa.expressions import ANYWHERE, Expression, expression, is_weak, tests_of
 from vedette.engines.taa.matcher import Matcher
+from vedette.engines.taa.remembered import Budget
 from vedette.engines.taa.searching import Database
 from vedette.query.ast import Condition, Test, all_of
 from vedette.query.sigma import Rule
 from vedette.query.sigma.fields import KEYWORDS
 from vedette.schema.dictionary import Field
 
-
-class Wanted(Struct, frozen=True):
-    """What is asked of a field."""
-
-    field: Field
-    tests: tuple[tuple[int, Test], ...]
+REMEMBERED = 96 << 20
+"""Bytes that the values seen lately may take, of all fields together."""
 
 
 class Compiled:
@@ -40,8 +35,9 @@ class Compiled:
         self.field_of: list[str] = [""] * len(self._numbers)
         for (name, _), number in self._numbers.items():
             self.field_of[number] = name
+        budget = Budget(REMEMBERED)
         self.matchers = {
-            name: Matcher(self.fields[name], tests, (kept or {}).get(name, ()), plain=plain)
+            name: Matcher(self.fields[name], tests, budget, (kept or {}).get(name, ()), plain=plain)
             for name, tests in by_field.items()
         }
 
@@ -85,4 +81,4 @@ def keyword_fields(kind: str) -> Iterable[Field]:
     return (field for field in KEYWORDS if kind in field.types)
 
 
-__all__ = ["ANYWHERE", "Compiled", "Wanted", "keyword_fields"]
+__all__ = ["ANYWHERE", "Compiled", "keyword_fields"]

@@ -31,7 +31,7 @@ class _Part(Struct):
     """What one column tells of the rows of a group: for each row the hash of its class, and the class."""
 
     classes: list[frozenset[int]]
-    """By value of the column: what of its class the rules ask for."""
+    """By value of the column."""
     indices: NDArray[np.int32]
 
 
@@ -106,10 +106,10 @@ class Taa:
         for number, (signature, row) in enumerate(zip(different.tolist(), first.tolist(), strict=True)):
             found = plan.seen.get(signature)
             if found is None:
-                found = plan.matching(_passed(parts, row))
+                found = plan.matching(_passed(plan, parts, row))
                 plan.seen.put(signature, found)
             if found:
-                passed = _passed(parts, row)
+                passed = _passed(plan, parts, row)
                 for at in np.flatnonzero(where == number).tolist():
                     yield from self._findings(
                         plan, columns, found, passed, int(rows[at]) if rows is not None else at, start
@@ -133,16 +133,11 @@ class Taa:
             indices = where.astype(np.int32)
             values = [values[at] for at in chosen.tolist()]
         matcher = self._compiled.matchers[name]
-        hashes = np.zeros(len(values), np.uint64)
-        classes: list[frozenset[int]] = []
-        something = False
-        for at, value in enumerate(values):
-            number, asked = plan.part(name, matcher.class_of(value)) if value is not None else (0, frozenset())
-            classes.append(asked)
-            if number:
-                hashes[at] = number
-                something = True
-        if not something:
+        if name == ANYWHERE and matcher.in_none(values):
+            return None
+        classes = matcher.classes_of(values)
+        hashes = plan.hashes(name, classes)
+        if not hashes.any():
             return None
         return hashes[indices], _Part(classes, indices)
 
@@ -200,8 +195,9 @@ def _keyword_columns(plan: Plan, columns: Columns) -> Iterator[tuple[str, Column
             yield field.name, column
 
 
-def _passed(parts: list[_Part], row: int) -> frozenset[int]:
-    return frozenset().union(*(part.classes[part.indices[row]] for part in parts))
+def _passed(plan: Plan, parts: list[_Part], row: int) -> frozenset[int]:
+    """Give the tests of these rules that a row passes."""
+    return plan.tests.intersection(frozenset().union(*(part.classes[part.indices[row]] for part in parts)))
 
 
 def _family(value: Any) -> str:

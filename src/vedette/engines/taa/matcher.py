@@ -1,12 +1,10 @@
 """Which tests the values of one field pass: each different value is looked at once."""
 
-import hashlib
 import ipaddress
-import secrets
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from vedette.engines.taa.generations import Generations
+from vedette.engines.taa.remembered import Budget, Remembered
 from vedette.engines.taa.searching import Database, Pattern, Search, search
 from vedette.query import glob
 from vedette.query.ast import Between, Equals, Exists, InNetwork, Like, OneOf, Regex, Test
@@ -14,14 +12,8 @@ from vedette.query.values import is_canonical
 from vedette.schema.dictionary import Field
 
 NOTHING: frozenset[int] = frozenset()
-CACHE_BYTES = 8 << 20
-"""Of the values of one field that are remembered."""
 MOST_CLASSES = 65_536
 """Of one field that are remembered; then all are forgotten: an attacker's values can make many."""
-_LONG = 200
-"""Characters from which on a value is remembered by its digest."""
-_OVERHEAD = 120
-"""Bytes that an entry takes beside the text."""
 _V4 = int(ipaddress.IPv6Address("::ffff:0:0"))
 
 
@@ -29,7 +21,13 @@ class Matcher:
     """The tests of one field. A class is the set of the tests that a value passes; equal classes are one object."""
 
     def __init__(
-        self, field: Field, tests: Sequence[tuple[int, Test]], kept: Sequence[Database] = (), *, plain: bool = False
+        self,
+        field: Field,
+        tests: Sequence[tuple[int, Test]],
+        budget: Budget,
+        kept: Sequence[Database] = (),
+        *,
+        plain: bool = False,
     ) -> None:
         self._canonical = is_canonical(field)
         self._exact: dict[str, list[int]] = {}
@@ -43,9 +41,10 @@ class Matcher:
         self._patterns = list(numbers.values())
         self.search: Search = search(list(numbers), kept, plain=plain)
         self._searches = bool(numbers)
-        self._known: Generations[Any, frozenset[int]] = Generations(CACHE_BYTES)
+        self._known = Remembered(self._compute, budget)
         self._classes: dict[frozenset[int], frozenset[int]] = {}
-        self._key = secrets.token_bytes(32)
+        # Texts that are looked for anywhere can be looked for in many values joined.
+        self._loose = all(isinstance(test, Like) and test.pattern[:1] == test.pattern[-1:] == "%" for _, test in tests)
 
     def _add(self, number: int, test: Test, numbers: dict[Pattern, list[int]]) -> None:
         match test:
@@ -68,22 +67,25 @@ class Matcher:
             case Exists():
                 self._exists.append(number)
 
-    def class_of(self, value: Any) -> frozenset[int]:
-        """Give the tests that a known value passes: a text, or the texts of a list or map."""
-        if type(value) is not str:
-            return self._class_of_many(value)
-        size = len(value)
-        key = value if size <= _LONG else hashlib.blake2b(value.encode("utf-8", "replace"), key=self._key).digest()
-        weight = min(size, 64) + _OVERHEAD
-        found = self._known.get(key, weight)
-        if found is None:
-            found = self._one(frozenset(self._passed(value)))
-            self._known.put(key, found, weight)
-        return found
+    def classes_of(self, values: Iterable[Any]) -> list[frozenset[int]]:
+        """Give for each value the tests that it passes: a text, the texts of a list or map, or None."""
+        return self._known.of(values)
 
-    def _class_of_many(self, value: Any) -> frozenset[int]:
-        texts: Iterable[str] = (one if type(one) is str else one[1] for one in value)
-        return self._one(NOTHING.union(*map(self.class_of, texts)))
+    def class_of(self, value: Any) -> frozenset[int]:
+        """Give the tests that one value passes."""
+        return self._known.of((value,))[0]
+
+    def in_none(self, values: Sequence[Any]) -> bool:
+        """Whether surely none of many values passes any test: one search in all of them, for keywords."""
+        if not self._loose:
+            return False
+        whole = "\n".join([value if type(value) is str else _joined(value) for value in values if value is not None])
+        return not self.search.find(whole, whole.encode("utf-8", "replace"))
+
+    def _compute(self, value: Any) -> frozenset[int]:
+        if type(value) is str:
+            return self._one(frozenset(self._passed(value)))
+        return self._one(NOTHING.union(*self.classes_of([one if type(one) is str else one[1] for one in value])))
 
     def _one(self, made: frozenset[int]) -> frozenset[int]:
         """Give the one object for equal classes."""
@@ -91,7 +93,7 @@ class Matcher:
         if known is None:
             if len(self._classes) >= MOST_CLASSES:
                 self._classes.clear()
-                self._known.clear()
+                self._known.forget()
             known = self._classes[made] = made
         return known
 
@@ -117,6 +119,10 @@ class Matcher:
             return []
         number = int(address) + (_V4 if address.version == 4 else 0)
         return [test for shift, blocks in self._networks.items() for test in blocks.get(number >> shift << shift, ())]
+
+
+def _joined(value: Any) -> str:
+    return "\n".join([one if type(one) is str else one[1] for one in value])
 
 
 def _in_ranges(ranges: Sequence[tuple[int, Between]], value: str) -> list[int]:

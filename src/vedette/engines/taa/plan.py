@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,25 @@ from vedette.schema.dictionary import Field
 SIGNATURES = 100_000
 """Of rows that are remembered, for each kind of events."""
 Hashes = NDArray[np.uint64]
+
+
+class _Hashed(dict[frozenset[int], int]):
+    """Class -> secret hash of the part of it that is asked for."""
+
+    __slots__ = ("_asked", "_field", "_key")
+
+    def __init__(self, field: str, asked: frozenset[int], key: bytes) -> None:
+        super().__init__()
+        self._field, self._asked, self._key = field, asked, key
+
+    def __missing__(self, passed: frozenset[int]) -> int:
+        asked = passed & self._asked
+        number = 0
+        if asked:
+            text = f"{self._field}:{sorted(asked)}".encode()
+            number = int.from_bytes(hashlib.blake2b(text, key=self._key, digest_size=8).digest(), "little")
+        self[passed] = number
+        return number
 
 
 class Plan:
@@ -39,28 +58,20 @@ class Plan:
                 self._always.append(position)
             for test in needed or ():
                 self._by_test[test].append(position)
-        self._tests = frozenset(tests)
+        self.tests = frozenset(tests)
         names = {compiled.field_of[test] for test in tests}
         self.anywhere = ANYWHERE in names
         self.fields: list[Field] = [compiled.fields[name] for name in sorted(names - {ANYWHERE})]
         self.keyword_fields = list(keyword_fields(kind)) if self.anywhere else []
-        self._hashes: dict[tuple[str, frozenset[int]], tuple[int, frozenset[int]]] = {}
+        self._hashes: dict[str, _Hashed] = {}
         self.seen: Generations[int, tuple[int, ...]] = Generations(SIGNATURES)
 
-    def part(self, field: str, passed: frozenset[int]) -> tuple[int, frozenset[int]]:
-        """Give the hash of a class, and what of it these rules ask for; 0 when that is nothing."""
-        key = (field, passed)
-        found = self._hashes.get(key)
-        if found is None:
-            asked = passed & self._tests
-            number = 0
-            if asked:
-                text = f"{field}:{sorted(asked)}".encode()
-                number = int.from_bytes(hashlib.blake2b(text, key=self._key, digest_size=8).digest(), "little")
-            if len(self._hashes) > SIGNATURES:
-                self._hashes.clear()
-            found = self._hashes[key] = (number, asked)
-        return found
+    def hashes(self, field: str, classes: Sequence[frozenset[int]]) -> Hashes:
+        """Give for each class of a field the hash of what these rules ask of it; 0 when that is nothing."""
+        known = self._hashes.get(field)
+        if known is None or len(known) > SIGNATURES:
+            known = self._hashes[field] = _Hashed(field, self.tests, self._key)
+        return np.fromiter(map(known.__getitem__, classes), np.uint64, len(classes))
 
     def matching(self, passed: frozenset[int]) -> tuple[int, ...]:
         """Give the rules (by their position here) that an event matches which passes these tests."""

@@ -44,6 +44,8 @@ class Search(Protocol):
         ...
 
 
+_ODD = "\u0130"
+"""The one letter whose lower case is two: Hyperscan does not know that."""
 FEW = 256
 """New patterns that get a part of their own."""
 
@@ -61,6 +63,7 @@ class Hyper:
     def __init__(self, wanted: Sequence[Pattern], kept: Sequence[Database]) -> None:
         self._confirm: dict[int, Check] = {}
         self._always: list[tuple[int, Check]] = []
+        self._odd: list[tuple[int, Check]] = []
         self._parts: list[tuple[Database, Any, list[int]]] = []
         number = {pattern: position for position, pattern in enumerate(wanted)}
         for one in _parts(wanted, kept):
@@ -71,6 +74,9 @@ class Hyper:
                 self._always.append((position, patterns.check(pattern)))
             elif isinstance(pattern, Regex):
                 self._confirm[position] = patterns.check(pattern)
+            elif _beyond_ascii(pattern):
+                self._confirm[position] = patterns.check(pattern)
+                self._odd.append((position, self._confirm[position]))
 
     def find(self, text: str, data: bytes) -> list[int]:
         """See `Search`."""
@@ -80,10 +86,14 @@ class Hyper:
                 continue
             hits: list[int] = []
             database.scan(data, match_event_handler=_note, context=hits)
-            found += [number for hit in hits if (number := numbers[hit]) >= 0]
-        if self._confirm:
+            if hits:
+                found += [number for hit in hits if (number := numbers[hit]) >= 0]
+        if found and self._confirm:
             found = [hit for hit in found if hit not in self._confirm or self._confirm[hit](text)]
-        found += [position for position, check in self._always if check(text)]
+        if self._always:
+            found += [position for position, check in self._always if check(text)]
+        if _ODD in text:
+            found += [position for position, check in self._odd if check(text)]
         return found
 
     def databases(self) -> tuple[Database, ...]:
@@ -137,8 +147,7 @@ def _compiled(of: Sequence[Pattern]) -> Database:
         how = _flags(pattern)
         if how is None:
             continue
-        text = pattern.pattern if isinstance(pattern, Regex) else patterns.expression(pattern.pattern, units="bytes")
-        texts.append(text.encode())
+        texts.append(_expression(pattern).encode())
         numbers.append(number)
         flags.append(how)
     if not texts:
@@ -148,6 +157,17 @@ def _compiled(of: Sequence[Pattern]) -> Database:
     return Database(tuple(of), hyperscan.dumpb(database))
 
 
+def _expression(pattern: Pattern) -> str:
+    if isinstance(pattern, Regex):
+        return pattern.pattern
+    return patterns.expression(pattern.pattern, units="text" if _beyond_ascii(pattern) else "bytes")
+
+
+def _beyond_ascii(pattern: Pattern) -> bool:
+    """Whether the case of letters beyond ASCII counts as equal: Hyperscan finds enough then, RE2 confirms."""
+    return isinstance(pattern, Like) and not pattern.cased and not pattern.pattern.isascii()
+
+
 def _flags(pattern: Pattern) -> int | None:
     """Give Hyperscan's flags for a pattern; None when it cannot have it. An expression need only match enough."""
     once = int(hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_ALLOWEMPTY)
@@ -155,8 +175,7 @@ def _flags(pattern: Pattern) -> int | None:
     if isinstance(pattern, Like):
         if pattern.cased:
             return once
-        # Letter case beyond ASCII is not Hyperscan's.
-        return once | caseless if pattern.pattern.isascii() else None
+        return once | caseless | (int(hyperscan.HS_FLAG_UTF8) if _beyond_ascii(pattern) else 0)
     known = _REGEX_FLAGS.get(pattern)
     if known is None:
         known = _REGEX_FLAGS[pattern] = _regex_flags(pattern, once)
