@@ -301,7 +301,7 @@ def _regex(operand: str, present: str, test: Regex, bind: Parameters) -> str:
     found = f"match({operand}, {bind.text(re2_text(test))})"
     needs = [
         "(" + " OR ".join(f"lower({present}) LIKE {bind.text(glob.containing(text))}" for text in texts) + ")"
-        for texts in regex.parse(test.pattern, test.flags).necessary
+        for texts in regex.parse(test.pattern, test.flags, weight=regex.RULE_WEIGHT).necessary
     ]
     return f"({' AND '.join([*needs, found])})" if needs else found
 

@@ -104,7 +104,7 @@ def check(field: Field, test: Test) -> Callable[[Any], bool]:
         case Like():
             return _like(field, test)
         case Regex():
-            search = regex.parse(test.pattern, test.flags).compiled().search
+            search = regex.parse(test.pattern, test.flags, weight=regex.RULE_WEIGHT).compiled().search
             return lambda value: search(value) is not None
         case InNetwork() | InNetworks() | InDomains() | HasUrl():
             return _listed(test)

@@ -20,6 +20,8 @@ MAX_WEIGHT = 4_096
 RE2 stays linear, but where its automaton does not fit into memory a character costs nanoseconds a state, and the
 store looks at the clock between blocks of some megabytes only (measured: `(a|b|ab)*.{400}q` reads 0.3 MB/s).
 """
+RULE_WEIGHT = 32_768
+"""The same for an expression of a detection rule: written with care, and asked of the store one rule at a time."""
 MAX_NESTING = 32
 MIN_LITERAL = 4
 """Characters a literal needs to be found by the store's n-gram index."""
@@ -89,8 +91,8 @@ class Expression(Struct, frozen=True):
         return re.compile(self.python, sum(_PYTHON_FLAGS[flag] for flag in self.flags))
 
 
-def parse(pattern: str, flags: str = "is") -> Expression:
-    """Expression that `pattern` writes under `flags` (of i, s, m); raises `RegexError`."""
+def parse(pattern: str, flags: str = "is", *, weight: int = MAX_WEIGHT) -> Expression:
+    """Expression that `pattern` writes under `flags` (of i, s, m), no heavier than `weight`; raises `RegexError`."""
     if not pattern:
         raise RegexError("a regular expression is empty", 0)
     if len(pattern) > MAX_LENGTH:
@@ -99,10 +101,8 @@ def parse(pattern: str, flags: str = "is") -> Expression:
     part = parser.alternatives(0)
     if parser.at < len(pattern):
         raise RegexError("a closing parenthesis has no opening one", parser.at)
-    if part.repeats > 1 and len(pattern) * part.repeats > MAX_WEIGHT:
-        raise RegexError(
-            f"its {len(pattern)} characters times a repeat of {part.repeats} are more than {MAX_WEIGHT:,}", 0
-        )
+    if part.repeats > 1 and len(pattern) * part.repeats > weight:
+        raise RegexError(f"its {len(pattern)} characters times a repeat of {part.repeats} are more than {weight:,}", 0)
     try:
         re.compile(part.python)
     except re.error as error:

@@ -66,5 +66,5 @@ def literals(test: Like | Regex) -> tuple[str, ...]:
         runs = glob.literals(test.pattern)
         longest = max(runs, key=len, default="")
         return (glob.fold(longest),) if longest else ()
-    sets = regex.parse(test.pattern, test.flags).necessary
+    sets = regex.parse(test.pattern, test.flags, weight=regex.RULE_WEIGHT).necessary
     return max(sets, key=lambda texts: min(map(len, texts)), default=())

@@ -212,7 +212,7 @@ def _regex(value: SigmaRegularExpression) -> Regex:
     flags = "".join(sorted(_FLAGS[flag] for flag in value.flags))
     text = str(value.regexp)
     try:
-        regex.parse(text, flags)
+        regex.parse(text, flags, weight=regex.RULE_WEIGHT)
     except regex.RegexError as error:
         raise ValueRefused(f"in the regular expression {text[:80]!r}, character {error.offset + 1}: {error}") from error
     return Regex(text, flags)
