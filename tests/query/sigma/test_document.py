@@ -112,7 +112,7 @@ def test_what_cannot_be_used_says_why_and_costs_little(text: str | bytes, reason
     assert time.process_time() - start < 5
     assert found
     assert all(isinstance(one, Refused) for one in found)
-    assert reason in found[0].reason
+    assert any(reason in one.reason for one in found if isinstance(one, Refused))
 
 
 @given(st.text() | st.binary())

@@ -13,8 +13,10 @@ from vedette.schema.views import FORMS
 if TYPE_CHECKING:
     from tests.query.conftest import Store
 
-VALUES = (None, "", "a", "AB", "inbound", "outbound", "set_value", "rename", "create", "ok", "unsigned", "NOERROR",
-          "REG_DWORD",          "REG_QWORD", "REG_BINARY", "1", "4294967297", "999999999999999999", "x'\\y")  # fmt: skip
+VALUES = (
+    None, "", "a", "AB", "inbound", "outbound", "set_value", "rename", "create", "ok", "unsigned", "NOERROR",
+    "REG_DWORD", "REG_QWORD", "REG_BINARY", "1", "4294967297", "999999999999999999", "x'\\y",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(FORMS))
