@@ -7,6 +7,7 @@ line break, unless `(?-i)` or `(?-s)` says otherwise.
 """
 
 import re
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -91,6 +92,7 @@ class Expression(Struct, frozen=True):
         return re.compile(self.python, sum(_PYTHON_FLAGS[flag] for flag in self.flags))
 
 
+@lru_cache(maxsize=512)
 def parse(pattern: str, flags: str = "is", *, weight: int = MAX_WEIGHT) -> Expression:
     """Expression that `pattern` writes under `flags` (of i, s, m), no heavier than `weight`; raises `RegexError`."""
     if not pattern:

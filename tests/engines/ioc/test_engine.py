@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from tests.query.conftest import store
 from tests.query.ioc.test_events import criteria
 
+from vedette.engines.ioc import rows
 from vedette.engines.ioc.build import Builder
 from vedette.engines.ioc.engine import Ioc
 from vedette.engines.ioc.table import Source, Table
@@ -193,10 +194,10 @@ def test_a_finding_says_which_list_and_which_values(tmp_path: Path) -> None:
     findings = list(engine.inspect(made))
     assert {one.rule for one in findings} == {"feed"}
     assert len({(one.rule, one.row) for one in findings}) == len(findings)
-    rows = plain(made)
+    seen_rows = plain(made)
     for one in findings:
         assert one.because
-        assert all(str(rows[one.row][name]) == seen or name == "dns.answers" for name, seen in one.because.items())
+        assert all(str(seen_rows[one.row][name]) == seen or name == "dns.answers" for name, seen in one.because.items())
     assert engine.facts("feed").title == "feed"
 
 
@@ -215,6 +216,14 @@ def test_hostile_values_cost_no_more_than_their_length() -> None:
     start = time.process_time()
     list(engine.inspect(made))
     assert time.process_time() - start < 2
+
+
+def test_expressions_that_are_too_big_together_are_each_tried() -> None:
+    small = rows._any_of(f"{n}[a-z]" for n in range(3))
+    assert [small(text) for text in ("1x", "x1")] == [True, False]
+    big = rows._any_of(f"{n}[a-z]{{1,999}}" for n in range(4_000))
+    assert big("nothing of it")
+    assert not rows._any_of([])("anything")
 
 
 def _rules(found: IocFile) -> list[Rule]:

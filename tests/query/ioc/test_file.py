@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -199,3 +200,29 @@ def test_a_file_of_many_comparisons_is_asked_in_portions() -> None:
     assert max(sizes) <= MAX_CONDITIONS
     assert rule.node is not None
     assert sum(sizes) == sum(1 for _ in conditions_of(rule.node))
+
+
+def groups(operator: str, items: list[str]) -> bytes:
+    inner = f"<criteria><Indicator operator='{operator}'>{''.join(items)}</Indicator></criteria>"
+    return f"<OpenIOC xmlns='http://openioc.org/schemas/OpenIOC_1.1'>{inner}</OpenIOC>".encode()
+
+
+def item(term: str, value: str, condition: str = "is") -> str:
+    context = f"<Context search='{term}'/><Content>{value}</Content>"
+    return f"<IndicatorItem condition='{condition}'>{context}</IndicatorItem>"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        groups("OR", [item(f"FileItem/Md5sun{n}", "x") for n in range(9_000)]),
+        groups("AND", [item(f"{kind}Item/{'Username' if kind != 'Process' else 'name'}", f"x{n}")
+                       for n in range(3_000) for kind in ("File", "Process", "User")]),
+        groups("OR", [item("FileItem/FullPath", f"(a|b){n}[a-z]+" * 40, "matches") for n in range(800)]),
+    ],
+)  # fmt: skip
+def test_hostile_files_are_read_in_bounded_time(data: bytes) -> None:
+    start = time.process_time()
+    with suppress(IocError):
+        read(data, "hostile")
+    assert time.process_time() - start < 10

@@ -56,11 +56,11 @@ class Column:
                     needles.append(max(literals, key=len))
                     self._likes.append(_Pattern(number, check(field, test)))
                 case Regex():
-                    self._regexes.append(_Pattern(number, _search(test.pattern)))
+                    self._regexes.append(_Pattern(number, _search(test)))
                 case _:
                     self._always.append(_Pattern(number, check(field, test)))
         self._any_needle = _any_of(re2.escape(needle) for needle in dict.fromkeys(needles))
-        self._any_regex = _any_of(f"(?is:{test.pattern})" for test in tests if isinstance(test, Regex))
+        self._any_regex = _any_of(f"(?{test.flags}:{test.pattern})" for test in tests if isinstance(test, Regex))
         self._known: dict[Any, tuple[int, ...]] = {}
 
     def holds(self, value: Any) -> tuple[int, ...]:
@@ -83,9 +83,9 @@ class Column:
         folded = self._fold(value)
         if self._exact and folded in self._exact and (value.isascii() or not folded.isascii() or self._fold is str):
             found += self._exact[folded]
-        if self._any_needle is not None and self._any_needle.search(folded) is not None:
+        if self._any_needle(folded):
             found += [one.test for one in self._likes if one.check(value)]
-        if self._any_regex is not None and self._any_regex.search(value) is not None:
+        if self._any_regex(value):
             found += [one.test for one in self._regexes if one.check(value)]
         found += [one.test for one in self._always if one.check(value)]
         return tuple(found)
@@ -225,14 +225,20 @@ def _numbers(numbers: NDArray[np.int64], test: Test) -> Mask:
     return known
 
 
-def _any_of(patterns: Iterable[str]) -> Any:
-    """One expression for all: a value that it is not found in needs no test of its own."""
+def _any_of(patterns: Iterable[str]) -> Callable[[str], bool]:
+    """Whether any of `patterns` could be found: where this says no, a value needs no test of its own."""
     joined = "|".join(patterns)
-    return re2.compile(joined, _options()) if joined else None
+    if not joined:
+        return lambda _value: False
+    try:
+        found = re2.compile(joined, _options())
+    except re2.error:  # together they are too big for RE2: each is tried
+        return lambda _value: True
+    return lambda value: found.search(value) is not None
 
 
-def _search(pattern: str) -> Callable[[Any], bool]:
-    found = re2.compile("(?is)" + pattern, _options())
+def _search(test: Regex) -> Callable[[Any], bool]:
+    found = re2.compile(f"(?{test.flags}:{test.pattern})", _options())
     return lambda value: found.search(value) is not None
 
 

@@ -21,6 +21,8 @@ from vedette.schema.dictionary import FIELDS
 _ALL_TYPES = FIELDS["event.type"].types
 MAX_COMPARISONS = 20_000
 """Of one file on the stream; a search asks for its alternatives in portions."""
+_MOST_GUESSES = 50
+"""Unknown terms for which a near one is looked for."""
 _MOST_VIEWS = 64
 """Combinations of views of one AND group."""
 
@@ -28,11 +30,16 @@ _MOST_VIEWS = 64
 def compile_criteria(criteria: Criteria) -> tuple[Node | None, tuple[Problem, ...]]:
     """Tree of events that match, None if none ever can; and every part that events cannot answer."""
     compiler = _Compiler(criteria)
-    node = compiler.each(criteria)
-    if node is not None and sum(1 for _ in ast.conditions(node)) > MAX_COMPARISONS:
+    try:
+        node = compiler.each(criteria)
+    except _TooManyError:
         limit = f"more than {MAX_COMPARISONS:,} comparisons after each view of an event counts; split the file"
         return None, counted([*compiler.problems, Problem("(all)", limit, criteria.line)])
     return node, counted(compiler.problems)
+
+
+class _TooManyError(Exception):
+    """The tree would be too big: nothing of it is made."""
 
 
 class _Compiler:
@@ -40,10 +47,12 @@ class _Compiler:
 
     def __init__(self, criteria: Criteria) -> None:
         self.problems: list[Problem] = []
+        self._made: dict[tuple[int, Column], tuple[Test, ...] | str] = {}
+        self._comparisons = 0
         self._usable: dict[int, Answer] = {}
         for term in terms(criteria):
             found = columns.answer(term.name)
-            problem = _problem(term, found)
+            problem = self._problem(term, found)
             if problem:
                 self.problems.append(Problem(term.name, problem, term.line))
             elif found:
@@ -87,15 +96,38 @@ class _Compiler:
     def _term(self, term: Term, views: Mapping[str, str]) -> Node | None:
         found = self._usable.get(id(term))
         answering = found.views.get(views[found.item], ()) if found else ()
-        usable = [(column, made) for column in answering if not isinstance(made := _tests(column, term), str)]
+        usable = [(column, made) for column in answering if not isinstance(made := self._tests(column, term), str)]
         if found is None or not usable:
             return None
+        self._comparisons += sum(len(made) + term.negated for _column, made in usable)
+        if self._comparisons > MAX_COMPARISONS:
+            raise _TooManyError
         condition = _placed(found.types)
         held = ast.any_of(*[condition(column, test) for column, made in usable for test in made])
         if not term.negated:
             return held
         known = ast.any_of(*[condition(column, Exists()) for column, _made in usable])
         return ast.all_of(known, ast.Not(held))
+
+    def _tests(self, column: Column, term: Term) -> tuple[Test, ...] | str:
+        """Tests, or what is wrong with the value; each made once, whatever the views."""
+        key = id(term), column
+        if key not in self._made:
+            try:
+                self._made[key] = tests.tests_of(column, term)
+            except ValueProblem as problem:
+                self._made[key] = str(problem)
+        return self._made[key]
+
+    def _problem(self, term: Term, found: Answer | None) -> str:
+        """Why no event can answer `term`, or ""."""
+        if found is None:
+            near = columns.near(term.name) if len(self.problems) < _MOST_GUESSES else ()
+            return "no event carries it" + (f"; did you mean {', '.join(near)}?" if near else "")
+        tried = [self._tests(column, term) for view in found.views.values() for column in view]
+        if any(not isinstance(made, str) for made in tried):
+            return ""
+        return next((made for made in tried if isinstance(made, str)), "no event carries it")
 
     def _explain(self, criteria: All) -> None:
         """Say why an AND group can never match an event."""
@@ -118,25 +150,6 @@ def _placed(types: tuple[str, ...]) -> Callable[[Column, Test], Condition]:
         return Condition(column.field, test, types if narrowed else ())
 
     return condition
-
-
-def _problem(term: Term, found: Answer | None) -> str:
-    """Why no event can answer `term`, or ""."""
-    if found is None:
-        near = columns.near(term.name)
-        return "no event carries it" + (f"; did you mean {', '.join(near)}?" if near else "")
-    tried = [_tests(column, term) for view in found.views.values() for column in view]
-    if any(not isinstance(made, str) for made in tried):
-        return ""
-    return next((made for made in tried if isinstance(made, str)), "no event carries it")
-
-
-def _tests(column: Column, term: Term) -> tuple[Test, ...] | str:
-    """Tests, or what is wrong with the value."""
-    try:
-        return tests.tests_of(column, term)
-    except ValueProblem as problem:
-        return str(problem)
 
 
 def _types(node: Node) -> frozenset[str]:

@@ -2,6 +2,9 @@
 
 import ipaddress
 import re
+from functools import lru_cache
+
+import re2
 
 from vedette.query import glob
 from vedette.query.ast import Between, Equals, Exists, InNetwork, Like, OneOf, Regex, Test
@@ -16,6 +19,8 @@ _DIGESTS = {"md5": 32, "sha1": 40, "sha256": 64, "imphash": 32}
 _HEX = re.compile(r"[0-9a-f]*")
 _HOSTS = frozenset({"dns.query", "socket.remote_host", "dns.answers"})
 _RANGED = frozenset({"int", "date", "duration", "ip"})
+MAX_REGEX_MEMORY = 8 << 20
+"""Bytes that one compiled expression may take."""
 _FIXED = 0
 """Moment that relative times count from: an IOC's dates are absolute."""
 
@@ -33,7 +38,22 @@ def tests_of(column: Column, term: Term) -> tuple[Test, ...]:
     if term.operator is Operator.IS and not term.like:
         return _whole(column.field, term)
     test = _typed(column.field, term)
-    return (_with_case(test, term),) if term.exact_case else (test,)
+    test = _with_case(test, term) if term.exact_case else test
+    if isinstance(test, Regex):
+        _check_size(test.pattern)
+    return (test,)
+
+
+@lru_cache(maxsize=512)
+def _check_size(pattern: str) -> None:
+    """Refuse an expression that RE2 cannot hold: the stream could not run it."""
+    options = re2.Options()
+    options.max_mem = MAX_REGEX_MEMORY
+    options.log_errors = False
+    try:
+        re2.compile(f"(?is:{pattern})", options)
+    except re2.error as error:
+        raise ValueProblem(f"the regular expression is too big: {error}") from error
 
 
 def _typed(field: Field, term: Term) -> Test:
