@@ -41,7 +41,7 @@ def replay(
       vedette replay logs/ --rules sigma/rules --summary
     """  # noqa: D301 - click wants the backspace itself
     try:
-        from vedette.engines.taa import Taa, load
+        from vedette.engines.taa import load
     except ImportError as error:
         raise ConfigError("replaying needs more packages: pip install 'vedette[detection]'") from error
     loaded = load(_texts(folders), kept=_cache(folders))
@@ -49,7 +49,7 @@ def replay(
         text = f"{refused.where}: {refused.title}: {refused.reason}"
         click.echo(visible(text), err=True)
     click.echo(f"{len(loaded.compiled.rules)} rules, {len(loaded.refused)} not usable", err=True)
-    engine = Taa(loaded.compiled)
+    engine = loaded.engine()
     found = _found(engine, files, system)
     if summary:
         counts = Counter(one["rule"] for one in found)

@@ -14,7 +14,6 @@ from vedette.schema.rules import RuleCheck, RuleKind, RuleProblem, RuleText
 
 MOST_PROBLEMS = 100
 """Shown of one file."""
-UNMATCHED = "correlations are read, but nothing matches them yet"
 YARA_LIMITS = Limits(cpu=20, wall=60)
 
 Check = Callable[[Sequence[RuleText]], list[RuleCheck]]
@@ -81,13 +80,12 @@ def _one_taa(file: RuleText) -> RuleCheck:
     problems = [
         RuleProblem(problem=one.reason, rule=one.rule or one.title) for one in found if isinstance(one, sigma.Refused)
     ]
-    problems += [RuleProblem(problem=UNMATCHED, rule=one.id) for one in found if isinstance(one, sigma.Correlation)]
     rules = [one for one in found if isinstance(one, sigma.Rule)]
     types = (
         {kind for rule in rules for kind in rule.source.types} if all(rule.source.types for rule in rules) else set()
     )
     return RuleCheck(
-        rules=tuple(rule.id for rule in rules),
+        rules=tuple(one.id for one in found if not isinstance(one, sigma.Refused)),
         problems=tuple(problems[:MOST_PROBLEMS]),
         types=tuple(sorted(types)),
     )

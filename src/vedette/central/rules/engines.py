@@ -10,7 +10,6 @@ from msgspec import Struct
 from vedette.engines.events import EventEngine
 from vedette.engines.ioc.loading import IocText
 from vedette.engines.ioc.loading import load as load_iocs
-from vedette.engines.taa.engine import Taa
 from vedette.engines.taa.ruleset import RuleText
 from vedette.engines.taa.ruleset import load as load_sigma
 from vedette.schema.rules import RuleFile, RuleKind
@@ -81,8 +80,8 @@ def sigma(kept: Path) -> Engines:
             log.warning("a rule is left out where=%s rule=%s reason=%s", one.where, one.rule, one.reason)
         log.info("behaviour rules=%d parsed=%d", len(loaded.compiled.rules), loaded.parsed)
         scopes = {rule: file.tenant for file in files for rule in file.rules}
-        missing = scopes.keys() - {rule.id for rule in loaded.compiled.rules}
-        return Made(Taa(loaded.compiled), scopes, tuple(sorted(missing)))
+        missing = scopes.keys() - loaded.ids
+        return Made(loaded.engine(), scopes, tuple(sorted(missing)))
 
     return Engines(RuleKind.TAA, make)
 

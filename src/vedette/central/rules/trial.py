@@ -10,7 +10,6 @@ import msgspec
 from vedette.engines.events import EventEngine
 from vedette.engines.ioc.loading import IocText
 from vedette.engines.ioc.loading import load as load_iocs
-from vedette.engines.taa.engine import Taa
 from vedette.engines.taa.ruleset import RuleText as SigmaText
 from vedette.engines.taa.ruleset import load as load_sigma
 from vedette.runtime.errors import ConfigError, WireError
@@ -56,7 +55,7 @@ def found_in(rule: RuleText, events: Sequence[Mapping[str, Any]]) -> list[list[s
 def _engine(rule: RuleText) -> EventEngine:
     text = rule.text.encode("utf-8", "replace")
     if rule.kind is RuleKind.TAA:
-        return Taa(load_sigma([SigmaText(rule.name, text)]).compiled)
+        return load_sigma([SigmaText(rule.name, text)]).engine()
     if rule.kind is RuleKind.IOC:
         with tempfile.TemporaryDirectory(prefix="vedette-rule-") as folder:
             return load_iocs([IocText(rule.name, rule.name, text)], Path(folder) / "table")

@@ -18,6 +18,8 @@ from msgspec import Struct
 
 from vedette import __version__
 from vedette.engines.taa.compiled import Compiled
+from vedette.engines.taa.correlated import Correlated, usable
+from vedette.engines.taa.engine import Taa
 from vedette.engines.taa.searching import Database
 from vedette.query import packed
 from vedette.query.ast import Node
@@ -48,6 +50,16 @@ class Loaded(Struct, frozen=True):
     refused: tuple[Refused, ...]
     parsed: int
     """Files that had to be parsed: the others were known."""
+
+    def engine(self) -> Taa | Correlated:
+        """Give the engine of these rules, with memory when there are correlations."""
+        base = Taa(self.compiled)
+        return Correlated(base, self.compiled.rules, self.correlations) if self.correlations else base
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """Rules that can give findings."""
+        return frozenset(one.id for one in self.compiled.rules) | {one.id for one in self.correlations}
 
 
 class _Rule(Struct, frozen=True, array_like=True):
@@ -109,10 +121,11 @@ def load(
             parsed += 1
         files[digest] = known
     rules, correlations, refused = _chosen(files.values())
+    correlations, useless = usable(rules, correlations)
     compiled = Compiled(rules, earlier.databases, plain=plain)
     if kept is not None and (parsed or len(files) != earlier.count or compiled.databases() != earlier.databases):
         _keep(kept, earlier.key, files, compiled)
-    return Loaded(compiled, correlations, refused, parsed)
+    return Loaded(compiled, correlations, (*refused, *useless), parsed)
 
 
 def _chosen(files: Iterable[list[Ruling]]) -> tuple[list[Rule], tuple[Correlation, ...], tuple[Refused, ...]]:
