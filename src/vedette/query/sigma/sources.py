@@ -88,6 +88,12 @@ _RECORDS: dict[str, tuple[str, Node]] = {
 }
 """Category -> service and record ids of Windows logs."""
 
+_LOGS = {
+    "smbclient-connectivity": "Microsoft-Windows-SmbClient/Connectivity",
+    "smbserver-connectivity": "Microsoft-Windows-SMBServer/Connectivity",
+}
+"""Services of the public rules that pySigma's table lacks."""
+
 _UNIX = {
     "auditd": _is("oslog.source", "audit"),
     "sshd": _is("oslog.type", "sshd"),
@@ -127,5 +133,5 @@ def _windows(category: str, service: str) -> Source | None:
 
 
 def _channels(service: str) -> tuple[str, ...]:
-    found = windows_logsource_mapping.get(service, ())
+    found = _LOGS.get(service) or windows_logsource_mapping.get(service, ())
     return tuple(name.lower() for name in ([found] if isinstance(found, str) else found))
