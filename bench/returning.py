@@ -41,17 +41,20 @@ def measure(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
     """Run the node and the fleet; gives the fleet's report."""
     data = folder / "central"
     listen = ("--listen-ingest", "127.0.0.1:18441", "--listen-api", "127.0.0.1:18440")
-    ready = data / "run" / "pipeline-0.ready"
-    ready.unlink(missing_ok=True)
+    ready = [data / "run" / f"{part}.ready" for part in ("api", "pipeline-0")]
+    for path in ready:
+        path.unlink(missing_ok=True)
     with (folder / "central.log").open("ab") as log:
         central = subprocess.Popen(
             [sys.executable, "-m", "vedette", "central", "--data", str(data), *listen], stdout=log, stderr=log
         )
     try:
-        wait_for(ready, central)
+        for path in ready:
+            wait_for(path, central)
         fleet = [
             "--agents", given.agents, "--backlog", given.backlog, "--batch", given.batch, "--calm", given.calm,
-            "--seconds", given.seconds, "--connections", given.agents, "--keep", folder / "fleet", "--json",
+            "--seconds", given.seconds, "--connections", given.agents, "--threads", 128,
+            "--keep", folder / "fleet", "--json",
         ]  # fmt: skip
         done = subprocess.run(
             [sys.executable, "-m", "vedette", "bench", "fleet", *map(str, fleet)],
