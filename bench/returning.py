@@ -24,8 +24,8 @@ def main() -> None:
     """Measure and print."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--agents", type=int, default=10_000)
-    options.add_argument("--backlog", type=int, default=500)
-    options.add_argument("--batch", type=int, default=250)
+    options.add_argument("--backlog", type=int, default=200)
+    options.add_argument("--batch", type=int, default=100)
     options.add_argument("--calm", type=int, default=100)
     options.add_argument("--seconds", type=int, default=3_000)
     options.add_argument("--keep", type=Path, help="keep the agents' identities and the node here, for another run")
