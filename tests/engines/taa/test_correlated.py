@@ -139,3 +139,12 @@ def test_what_cannot_be_used_says_why(body: str, reason: str) -> None:
     texts = [RuleText(name, BASE.format(name=name, id=one).encode()) for name, one in IDS.items()]
     loaded = load([*texts, RuleText("c", f"title: many\nid: {CORRELATION}\ncorrelation:\n{body}".encode())])
     assert any(reason in one.reason for one in loaded.refused), loaded.refused
+
+
+def test_a_flood_of_groups_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vedette.engines.taa.correlated.ENTRIES", 100)
+    engine = engine_of(COUNT)
+    found(engine, *[start("who", number / 10, f"user {number % 300}") for number in range(600)])
+    size = len(engine.state(0))
+    assert size < 20_000
+    assert found(engine, *[start("who", 1000 + number, "last") for number in range(3)]) == [CORRELATION]

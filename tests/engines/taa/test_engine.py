@@ -207,3 +207,12 @@ def test_two_rules_with_one_id_are_one_and_a_reason() -> None:
     loaded = load([RuleText("x", SIMPLE.encode()), RuleText("y", (SIMPLE + "author: b\n").encode())])
     assert len(loaded.compiled.rules) == 1
     assert [one.reason for one in loaded.refused] == ["another rule has this id"]
+
+
+def test_made_up_systems_and_logs_cost_no_memory() -> None:
+    engine = Taa(load([RuleText("x", SIMPLE.encode())]).compiled)
+    for number in range(20):
+        system = WinlogSystem(channel=f"log {number}")
+        batch = batch_of([OsLogEvent(time=1, winlog=Winlog(system=system))], family=f"system {number}")
+        assert not list(engine.inspect(batch))
+    assert len(engine._plans) == 1

@@ -65,6 +65,10 @@ class Compiled:
         """Give the Windows logs that rules name, in lower case."""
         return frozenset(channel for rule in self.rules for channel in rule.source.channels)
 
+    def families(self) -> frozenset[str]:
+        """Give the operating systems that rules name."""
+        return frozenset(rule.source.family for rule in self.rules) - {""}
+
     def applying(self, kind: str, family: str, channel: str) -> list[int]:
         """Give the rules for events of a type, a system and a Windows log."""
         return [

@@ -25,6 +25,8 @@ from vedette.wire.merge import Batch
 
 GROUPS = 20_000
 """Groups that are remembered over all correlations; those that were quiet longest go first."""
+ENTRIES = 50_000
+"""Findings that are remembered over all groups: about 5 MB, which are kept with every segment."""
 MOST_COUNT = 10_000
 EVENTS = 100
 """Of a finding."""
@@ -55,6 +57,7 @@ class Correlated:
         self._is_record = {rule.id: rule.source.types in {(), ("os_log",)} for rule in rules}
         self._parts, self.hidden = _parts(rules, correlations)
         self._windows: OrderedDict[Key, Window] = OrderedDict()
+        self._entries = 0
 
     @property
     def technology(self) -> Technology:
@@ -93,7 +96,10 @@ class Correlated:
         window = self._window((correlation.id, _text(batch, "tenant", row), group))
         counted = known[-1] if correlation.field else ""
         entry = Entry(int(batch.numbers["event.time"][row]), part.number, counted, _event(batch, row))
+        before = len(window.entries)
         found = window.add(entry, part.wanted)
+        self._entries += len(window.entries) - before
+        self._bound()
         if not found:
             return None
         because = dict(zip(correlation.group_by, group, strict=True)) | {"findings": str(len(found))}
@@ -111,10 +117,14 @@ class Correlated:
         window = self._windows.get(key)
         if window is None:
             window = self._windows[key] = Window()
-            if len(self._windows) > GROUPS:
-                self._windows.popitem(last=False)
         self._windows.move_to_end(key)
         return window
+
+    def _bound(self) -> None:
+        """Forget the groups that were quiet longest, but not the last one."""
+        while len(self._windows) > 1 and (len(self._windows) > GROUPS or self._entries > ENTRIES):
+            _, oldest = self._windows.popitem(last=False)
+            self._entries -= len(oldest.entries)
 
     def state(self, since: Micros) -> bytes:
         """See `StatefulEngine`."""
@@ -122,6 +132,7 @@ class Correlated:
             window.forget(since)
             if not window.entries:
                 del self._windows[key]
+        self._entries = sum(len(window.entries) for window in self._windows.values())
         return msgspec.msgpack.encode(_State(list(self._windows.items())))
 
     def restore(self, state: bytes) -> None:
@@ -131,6 +142,8 @@ class Correlated:
         except msgspec.MsgspecError as error:
             raise WireError(f"what correlations remembered cannot be read: {error}") from error
         self._windows = OrderedDict((key, window) for key, window in found.groups if key[0] in self._facts)
+        self._entries = sum(len(window.entries) for window in self._windows.values())
+        self._bound()
 
 
 def _parts(rules: Sequence[Rule], correlations: Sequence[Correlation]) -> tuple[dict[str, list[_Part]], frozenset[str]]:

@@ -41,6 +41,7 @@ class Taa:
     def __init__(self, compiled: Compiled) -> None:
         self._compiled = compiled
         self._channels = compiled.channels()
+        self._families = compiled.families()
         self._plans: dict[tuple[str, str, str], Plan] = {}
         self._key = secrets.token_bytes(32)
         self._facts = {rule.id: rule.facts for rule in compiled.rules}
@@ -73,22 +74,13 @@ class Taa:
 
     def _groups(self, columns: Columns, kind: str, count: int) -> Iterator[tuple[tuple[str, str, str], Rows | None]]:
         """Give rows of a type by system and Windows log; None = all of them."""
-        family, channel = columns.of(_FAMILY, kind), columns.of(_CHANNEL, kind)
-        families = [_family(value) for value in family.values] if family else [""]
-        channels = [self._channel(value) for value in channel.values] if channel else [""]
-        known = list(dict.fromkeys((one, other) for one in families for other in channels))
-        numbers = np.array([[known.index((one, other)) for other in channels] for one in families], np.int32)
-        zeros = np.zeros(count, np.int32)
-        group = numbers[family.indices if family else zeros, channel.indices if channel else zeros]
-        present = np.flatnonzero(np.bincount(group, minlength=len(known))).tolist()
+        families, family = _named(columns.of(_FAMILY, kind), self._families, count)
+        channels, channel = _named(columns.of(_CHANNEL, kind), self._channels, count)
+        group = family * len(channels) + channel
+        present = np.flatnonzero(np.bincount(group, minlength=1)).tolist()
         for number in present:
             rows = None if len(present) == 1 else np.flatnonzero(group == number)
-            yield (kind, *known[number]), rows
-
-    def _channel(self, name: str | None) -> str:
-        """Give a log that some rule names; all others are one."""
-        lower = (name or "").lower()
-        return lower if lower in self._channels else ""
+            yield (kind, families[number // len(channels)], channels[number % len(channels)]), rows
 
     def _group(self, plan: Plan, columns: Columns, rows: Rows | None, start: int) -> Iterator[Finding]:
         parts: list[_Part] = []
@@ -200,8 +192,14 @@ def _passed(plan: Plan, parts: list[_Part], row: int) -> frozenset[int]:
     return plan.tests.intersection(frozenset().union(*(part.classes[part.indices[row]] for part in parts)))
 
 
-def _family(value: Any) -> str:
-    return (value or "").lower()
+def _named(column: Column | None, known: frozenset[str], count: int) -> tuple[list[str], Rows]:
+    """Give names that some rule has, in lower case, and the number of its name for each row; all others are "" (0)."""
+    names = ["", *sorted(known)]
+    if column is None:
+        return names, np.zeros(count, np.int64)
+    numbers = {name: number for number, name in enumerate(names)}
+    of_values = np.array([numbers.get((value or "").lower(), 0) for value in column.values], np.int64)
+    return names, of_values[column.indices]
 
 
 def _shown(value: Any) -> str:

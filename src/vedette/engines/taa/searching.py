@@ -6,6 +6,7 @@ they get a small part of their own, and the large one stays as it is.
 
 import itertools
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -176,15 +177,11 @@ def _flags(pattern: Pattern) -> int | None:
         if pattern.cased:
             return once
         return once | caseless | (int(hyperscan.HS_FLAG_UTF8) if _beyond_ascii(pattern) else 0)
-    known = _REGEX_FLAGS.get(pattern)
-    if known is None:
-        known = _REGEX_FLAGS[pattern] = _regex_flags(pattern, once)
+    known = _regex_flags(pattern, once)
     return known if known >= 0 else None
 
 
-_REGEX_FLAGS: dict[Regex, int] = {}
-
-
+@lru_cache(4096)
 def _regex_flags(pattern: Regex, once: int) -> int:
     how = once | int(hyperscan.HS_FLAG_UTF8)
     how |= int(hyperscan.HS_FLAG_CASELESS) if "i" in pattern.flags else 0
