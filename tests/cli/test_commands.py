@@ -112,6 +112,22 @@ def test_an_export_is_whole_under_its_name_or_a_part(
     assert not list(tmp_path.glob("no.csv*"))
 
 
+def test_a_search_is_kept_listed_run_and_deleted(vedette: Vedette, hunting: Any) -> None:
+    hunting(row(1, user__name="root"), row(2, user__name="ann"))
+    save = ("searches", "save", "roots", "user.name:root", "--since", ALWAYS[1], "--until", ALWAYS[3])
+    assert vedette(*save, "--columns", "user.name").exit_code == 0
+    assert "version 2" in vedette(*save, "--shared").stdout
+    assert "roots" in vedette("searches").stdout
+    for command in (("hunt", "--saved", "roots"), ("searches", "run", "roots")):
+        (line,) = vedette(*command, "--json").stdout.splitlines()
+        assert json.loads(line)["user.name"] == "root"
+    later = vedette("searches", "run", "roots", "--since", str(START - SECOND // 2), "--json")
+    assert (later.exit_code, later.stdout) == (0, "")
+    assert vedette("hunt", "x", "--saved", "roots").exit_code == 2
+    assert vedette("searches", "delete", "roots").exit_code == 0
+    assert "no saved search" in vedette("hunt", "--saved", "roots").stderr
+
+
 def test_hunt_says_why_there_is_nothing(vedette: Vedette, hunting: Any) -> None:
     hunting(row(1, host__name="web"))
     result = vedette("hunt", "user.name:nobody", *ALWAYS)

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from vedette.cli.client import ApiError, Client, UnreachableError
 from vedette.cli.connection import connected
 from vedette.cli.event_lines import grouped, lines
 from vedette.cli.export import export, format_of
 from vedette.cli.printing import json_line, json_lines, span, table, terminal_width, when
+from vedette.cli.saved import named
 from vedette.runtime.clock import MINUTE, now
 from vedette.runtime.errors import VedetteError
 
@@ -31,6 +33,7 @@ _STYLES: dict[str, dict[str, Any]] = {"head": {"bold": True}, "event": {}, "deta
 @click.option(
     "--ioc", "ioc_file", type=click.Path(path_type=Path), metavar="FILE", help="Hunt for what an IOC file asks."
 )
+@click.option("--saved", metavar="NAME", default="", help="A saved search instead of QUERY; its times can be replaced.")
 @click.option("--limit", type=click.IntRange(1), help="How many events, newest first.  [default: 100; --json: 1000]")
 @click.option("--columns", default="", metavar="NAMES", help="These fields only, separated by commas.")
 @click.option("--follow", "-f", is_flag=True, help="Go on showing events as they arrive, oldest first.")
@@ -65,12 +68,7 @@ def hunt(client: Client, query: str, *, as_json: bool, **options: Any) -> None:
 
     `vedette fields` lists what can be asked for; docs/hunting.md explains the languages.
     """  # noqa: D301 - click wants the backspace itself
-    asked = {name: options[name] for name in ("since", "until", "language")} | {"query": query}
-    if options["ioc_file"]:
-        if query:
-            raise click.UsageError("--ioc FILE takes the place of QUERY")
-        asked = _of_file(asked, options)
-    names = [name.strip() for name in options["columns"].split(",") if name.strip()]
+    asked, names = _asked(client, query, options)
     try:
         if options["only_count"]:
             _show_count(client.post("/events/count", asked), as_json=as_json)
@@ -88,7 +86,24 @@ def hunt(client: Client, query: str, *, as_json: bool, **options: Any) -> None:
             found = _search_all(client, asked | {"columns": names}, limit)
             _show(found, names, as_json=as_json, details=options["details"])
     except ApiError as error:
-        raise VedetteError(explained(error, query)) from error
+        raise VedetteError(explained(error, asked["query"])) from error
+
+
+def _asked(client: Client, query: str, options: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Give what is asked, and the names of columns: from QUERY, a file, or a saved search with what is said beside."""
+    asked = {name: options[name] for name in ("since", "until", "language")} | {"query": query}
+    names = [name.strip() for name in options["columns"].split(",") if name.strip()]
+    if sum(map(bool, (query, options["ioc_file"], options["saved"]))) > 1:
+        raise click.UsageError("one of QUERY, --ioc FILE and --saved NAME")
+    if options["ioc_file"]:
+        return _of_file(asked, options), names
+    if not options["saved"]:
+        return asked, names
+    found = named(client, options["saved"])
+    source = click.get_current_context().get_parameter_source
+    kept = [name for name in ("since", "until") if found[name] and source(name) is ParameterSource.DEFAULT]
+    asked |= {name: found[name] for name in (*kept, "query", "language")}
+    return asked, names or found["columns"]
 
 
 def _of_file(asked: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "login": ("vedette.cli.login:login", "Sign in and keep an API token for this command."),
     "replay": ("vedette.cli.replay:replay", "Look for behaviour in recorded events, without a server."),
     "rules": ("vedette.cli.rules:rules", "Keep, check and try rules: Sigma, IOC files, YARA."),
+    "searches": ("vedette.cli.searches:searches", "Keep searches under a name, and run them."),
     "settings": ("vedette.cli.settings:settings", "Show and publish the settings of host groups."),
     "storage": ("vedette.cli.storage:storage", "What events take on disk, how long they stay; objects."),
     "tokens": ("vedette.cli.tokens:tokens", "Make, list and revoke enrolment tokens."),

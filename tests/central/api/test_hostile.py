@@ -56,6 +56,8 @@ def test_no_request_makes_a_fault(api: Api, real_store: RealStore) -> None:
     seen: set[int] = set()
     for _ in range(16):
         for route in ROUTES:
+            if route.path.endswith("/stream"):
+                continue  # never ends
             api.clock.now += 10_000_000
             answer = request(client, route, chance)
             assert answer.status_code < 500, (route.path, answer.request.content[:300], answer.request.url, answer.text)

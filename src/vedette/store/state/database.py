@@ -19,7 +19,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from vedette.runtime.errors import ConfigError, StoreError
 
-REVISION = "0010"
+REVISION = "0011"
 """The revision of the tables that this code reads and writes (the newest in `migrations/versions`)."""
 
 _BUSY_TIMEOUT_SECONDS = 15.0
