@@ -118,6 +118,7 @@ class Soak:
         self._clock = deployment.root / "clock"
         self._shifted = False
         self._deck: list[str] = []
+        self._killed: dict[str, int] = {}
         self._rounds = 0
 
     @contextmanager
@@ -137,6 +138,7 @@ class Soak:
             self._deployment.enrol()
             self._deployment.start_agent()
             self._senders.start()
+            self._until_ready()
             self._deployment.start("load", command=["/bin/sh", "-c", LOAD, "load", str(seen)])
             yield
         finally:
@@ -150,7 +152,7 @@ class Soak:
         if not self._deck:
             self._deck = self._chance.sample(DECK, len(DECK))
         fault = self._deck.pop()
-        time.sleep(self._chance.uniform(0.0, 0.6))
+        time.sleep(self._chance.uniform(0.0, 0.4))
         start, acknowledged = self._harm(fault)
         lost = self._wait_for(acknowledged)
         return Round(
@@ -203,7 +205,7 @@ class Soak:
         with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
             while True:
                 file.write(bytes(1 << 20))
-        time.sleep(self._chance.uniform(0.2, 1.0))
+        time.sleep(self._chance.uniform(0.2, 0.7))
         acknowledged = self._acknowledged()
         if kill:
             self._kill(kill)
