@@ -50,8 +50,14 @@ def compiled(test: Like | Regex) -> "re2._Regexp":
 
 
 def check(test: Like | Regex) -> Callable[[str], bool]:
-    """Give the test of one text, as the syntax tree defines it."""
-    search = compiled(test).search
+    """Give the test of one text, as the syntax tree defines it; compiled when it is first needed."""
+    made: list[Callable[[str], object]] = []
+
+    def search(text: str) -> object:
+        if not made:
+            made.append(compiled(test).search)
+        return made[0](text)
+
     if isinstance(test, Regex) or test.cased:
         return lambda text: search(text) is not None
     fold = glob.fold_ascii if test.pattern.isascii() else glob.fold
