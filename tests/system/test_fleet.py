@@ -1,7 +1,7 @@
 """`vedette bench fleet` against a whole Central Node: the numbers that it prints are those of the server."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from tests.conftest import Deployment
@@ -9,11 +9,12 @@ from tests.conftest import Deployment
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def deployment(make_deployment: Callable[[], Deployment]) -> Deployment:
+@pytest.fixture
+def deployment(make_deployment: Callable[[], Deployment]) -> Iterator[Deployment]:
     made = make_deployment()
     made.start_central()
-    return made
+    yield made
+    made.stop_all()
 
 
 def test_a_fleet_is_measured_and_nothing_is_lost(deployment: Deployment) -> None:
