@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from vedette.query.tree import ENDS, Tree, compile_ends, process_tree
 from vedette.runtime.errors import AccessDenied, NotFoundError, QueryError
@@ -134,3 +138,39 @@ def test_ends_of_many_processes_come_in_one_statement(forest: Any) -> None:
             "process.exit_signal": None,
         }
     ]
+
+
+HOSTILE = "d" * 32
+NODES = 120
+
+
+@pytest.fixture(scope="module")
+def thicket(store: Any) -> Any:
+    """Give a host that lies: parents at random, so circles of every length, its own parents, crowds."""
+    draw = random.Random(3)
+    rows = []
+    for number in range(NODES):
+        parent = draw.choice((number, draw.randrange(NODES), draw.randrange(5), max(0, number - 1)))
+        ids = {"process.entity_id": f"d{number:031x}", "process.parent.entity_id": f"d{parent:031x}"}
+        rows.append(row("process_start", number, parent, **{"host.id": HOSTILE}) | ids)
+    store.insert(rows)
+    return store
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, NODES - 1), st.integers(0, 20), st.integers(0, 20), st.integers(1, 150), st.integers(1, 10))
+def test_any_graph_gives_a_bounded_tree(thicket: Any, start: int, up: int, down: int, most: int, children: int) -> None:
+    tree = process_tree(thicket.ask, f"d{start:031x}", SCOPE, up=up, down=down, most=most, children=children)
+    ids = [process.entity_id for process in tree.processes]
+    assert len(set(ids)) == len(ids) <= most
+    assert all(-up <= process.depth <= down for process in tree.processes)
+    below = Counter(process.parent_id for process in tree.processes if process.depth > 0)
+    assert max(below.values(), default=0) <= children
+    assert tree.truncated is bool(tree.reason) is (not tree.complete)
+    assert set(tree.reason.split(", ")) <= {"", "depth", "processes", "children"}
+
+
+def test_each_bound_is_named(forest: Any) -> None:
+    assert process_tree(forest.ask, uid(60), SCOPE, children=30).reason == "children"
+    assert process_tree(forest.ask, uid(60), SCOPE, most=50).reason == "processes"
+    assert process_tree(forest.ask, uid(2000), SCOPE, down=5).reason == "depth"

@@ -14,6 +14,9 @@ from vedette.cli.printing import json_lines, visible, when
 @click.option("--up", type=click.IntRange(0, 64), default=16, show_default=True, help="Ancestors at most.")
 @click.option("--down", type=click.IntRange(0, 64), default=16, show_default=True, help="Levels below at most.")
 @click.option("--most", type=click.IntRange(1, 2000), default=500, show_default=True, help="Processes at most.")
+@click.option(
+    "--children", type=click.IntRange(1, 2000), default=200, show_default=True, help="Of one process at most."
+)
 @connected
 def tree(client: Client, entity_id: str, *, as_json: bool, **options: int) -> None:
     """Show the process ENTITY_ID, who started it, and what it started.
@@ -35,8 +38,11 @@ def tree(client: Client, entity_id: str, *, as_json: bool, **options: int) -> No
         _draw(found)
     if found["missing"]:
         click.echo(f"partial: {', '.join(found['missing'])} of the event store did not answer", err=True)
-    elif not found["complete"]:
-        click.echo("partial: the tree goes on; ask for more with --up, --down or --most", err=True)
+    if found["truncated"]:
+        click.echo(
+            f"partial: the tree goes on beyond its bounds ({found['reason']}): --up, --down, --most, --children",
+            err=True,
+        )
 
 
 def _draw(found: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ One statement a level, on one host of one tenant, so that the primary key and th
 Ids already seen are never followed again: a forged parent id cannot make it turn in circles.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -61,6 +62,10 @@ class Tree(Struct, frozen=True, kw_only=True):
     processes: tuple[Process, ...]
     complete: bool
     """False if the tree goes on beyond the depth or the number of processes asked for, or something is `missing`."""
+    truncated: bool = False
+    """True if the tree goes on beyond what was asked for."""
+    reason: str = ""
+    """Which bounds cut it, separated by commas: `depth`, `processes`, `children` (of one process)."""
     missing: tuple[str, ...] = ()
     """Nodes of the event store that did not answer."""
 
@@ -91,8 +96,11 @@ def compile_process(entity_id: str, scope: Scope) -> Statement:
     return Statement(sql, bind.values, settings(Limits()), COLUMNS, start, partial=True)
 
 
-def compile_level(ids: tuple[str, ...], scope: Scope, *, host_id: str, by: str, limit: int) -> Statement:
-    """Newest start event of each process of `host_id` whose column `by` is one of `ids`; oldest processes first."""
+def compile_level(ids: tuple[str, ...], scope: Scope, *, host_id: str, by: str, limit: int, each: int = 0) -> Statement:
+    """Newest start event of each process of `host_id` whose column `by` is one of `ids`; oldest processes first.
+
+    At most `each` of one parent, so that one with many leaves room for the others'; 0 = all.
+    """
     bind = Parameters()
     where = _where(scope, bind, host_id=host_id, types=("process_start",))
     time, identity = column("event.time"), column("process.entity_id")
@@ -103,7 +111,9 @@ def compile_level(ids: tuple[str, ...], scope: Scope, *, host_id: str, by: str, 
     )
     sql = (
         f"SELECT {', '.join(map(_read, COLUMNS))}\nFROM ({inner})\n"
-        f"ORDER BY {time}, {column('event.sequence')}\nLIMIT {bind.count(limit)}"
+        f"ORDER BY {time}, {column('event.sequence')}\n"
+        + (f"LIMIT {bind.count(each)} BY {column('process.parent.entity_id')}\n" if each else "")
+        + f"LIMIT {bind.count(limit)}"
     )
     order = tuple((COLUMNS.index(name), False) for name in ("event.time", "event.sequence"))
     fold: tuple[Fold, ...] = tuple("key" if name == "process.entity_id" else "first" for name in COLUMNS)
@@ -112,8 +122,17 @@ def compile_level(ids: tuple[str, ...], scope: Scope, *, host_id: str, by: str, 
     )
 
 
-def process_tree(ask: Ask, entity_id: str, scope: Scope, *, up: int = 16, down: int = 16, most: int = 500) -> Tree:
-    """Give the tree around `entity_id`: `up` ancestors, `down` levels of descendants, `most` processes in all.
+def process_tree(  # noqa: PLR0913 - the bounds of a tree
+    ask: Ask,
+    entity_id: str,
+    scope: Scope,
+    *,
+    up: int = 16,
+    down: int = 16,
+    most: int = 500,
+    children: int = MAX_PROCESSES,
+) -> Tree:
+    """Give the tree around `entity_id`: `up` ancestors, `down` levels below, `most` processes, `children` of each.
 
     Raises `NotFoundError` if no event in the scope names the process.
     """
@@ -126,16 +145,18 @@ def process_tree(ask: Ask, entity_id: str, scope: Scope, *, up: int = 16, down: 
         but = f"; {', '.join(asking.missing)} did not answer" if asking.missing else ""
         raise NotFoundError(f"no event names the process {entity_id}{but}")
     root = _process(rows[0], depth=0)
-    walk = _Walk(asking, scope, root, most)
-    whole_up = walk.ancestors(up)
-    whole_down = walk.descendants(down)
+    walk = _Walk(asking, scope, root, most=most, children=children)
+    walk.ancestors(up)
+    walk.descendants(down)
     walk.add_ends()
     ordered = tuple(sorted(walk.found.values(), key=lambda process: process.depth))
     return Tree(
         entity_id=entity_id,
         host_id=str(root.facts["host.id"]),
         processes=ordered,
-        complete=whole_up and whole_down and not asking.missing,
+        complete=not walk.cut and not asking.missing,
+        truncated=bool(walk.cut),
+        reason=", ".join(sorted(walk.cut)),
         missing=asking.missing,
     )
 
@@ -143,44 +164,66 @@ def process_tree(ask: Ask, entity_id: str, scope: Scope, *, up: int = 16, down: 
 class _Walk:
     """The processes found so far, by id."""
 
-    def __init__(self, ask: Ask, scope: Scope, root: Process, most: int) -> None:
-        self._ask, self._scope, self._most = ask, scope, most
+    def __init__(self, ask: Ask, scope: Scope, root: Process, *, most: int, children: int) -> None:
+        self._ask, self._scope, self._most, self._children = ask, scope, most, children
+        self.cut: set[str] = set()
         self._root = root
         self._host = str(root.facts["host.id"])
         self.found = {root.entity_id: root}
 
-    def ancestors(self, levels: int) -> bool:
-        """Follow the parents; whether the first one was reached."""
+    def ancestors(self, levels: int) -> None:
+        """Follow the parents up to the first one."""
         child = self._root
         for depth in range(1, levels + 1):
             parent_id = child.parent_id
             if not parent_id or parent_id in self.found:
-                return True
+                return
             if len(self.found) >= self._most:
-                return False
+                self.cut.add("processes")
+                return
             rows = self._level((parent_id,), "process.entity_id", 1)
             child = _process(rows[0], depth=-depth) if rows else _told_by(child, depth=-depth)
             self.found[child.entity_id] = child
             if not child.known:
-                return True
-        return not child.parent_id or child.parent_id in self.found
+                return
+        if child.parent_id and child.parent_id not in self.found:
+            self.cut.add("depth")
 
-    def descendants(self, levels: int) -> bool:
-        """Follow the children; whether all of them were found."""
+    def descendants(self, levels: int) -> None:
+        """Follow the children, down to the last."""
         parents: tuple[str, ...] = (self._root.entity_id,)
         for depth in range(1, levels + 1):
             room = self._most - len(self.found)
             # Ids that are known come back too (a forged circle), so ask for as many more.
-            rows = self._level(parents, "process.parent.entity_id", room + 1 + len(self.found))
+            rows = self._level(
+                parents,
+                "process.parent.entity_id",
+                room + 1 + len(self.found),
+                each=self._children + 1 + len(self.found),
+            )
             children = [_process(row, depth=depth) for row in rows]
-            new = [child for child in children if child.entity_id not in self.found]
+            new = self._some_of_each([child for child in children if child.entity_id not in self.found])
             self.found |= {child.entity_id: child for child in new[:room]}
             if len(new) > room:
-                return False
+                self.cut.add("processes")
+                return
             if not new:
-                return True
+                return
             parents = tuple(child.entity_id for child in new)
-        return not self._level(parents, "process.parent.entity_id", 1)
+        if self._level(parents, "process.parent.entity_id", 1):
+            self.cut.add("depth")
+
+    def _some_of_each(self, children: list[Process]) -> list[Process]:
+        """Give the oldest children of each parent, as many as are shown of one."""
+        of_parent: Counter[str | None] = Counter()
+        shown = []
+        for child in children:
+            of_parent[child.parent_id] += 1
+            if of_parent[child.parent_id] <= self._children:
+                shown.append(child)
+        if len(shown) < len(children):
+            self.cut.add("children")
+        return shown
 
     def add_ends(self) -> None:
         """Fill in end and exit code where they are known."""
@@ -194,8 +237,8 @@ class _Walk:
             }
             self.found[entity_id] = msgspec.structs.replace(process, facts=facts)
 
-    def _level(self, ids: tuple[str, ...], by: str, limit: int) -> list[tuple[Any, ...]]:
-        return self._ask(compile_level(ids, self._scope, host_id=self._host, by=by, limit=limit))
+    def _level(self, ids: tuple[str, ...], by: str, limit: int, *, each: int = 0) -> list[tuple[Any, ...]]:
+        return self._ask(compile_level(ids, self._scope, host_id=self._host, by=by, limit=limit, each=each))
 
 
 def _process(row: tuple[Any, ...], *, depth: int) -> Process:

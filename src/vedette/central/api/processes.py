@@ -20,7 +20,8 @@ def tree_of_process(
     up: Annotated[int, Query(ge=0, le=MAX_DEPTH)] = 16,
     down: Annotated[int, Query(ge=0, le=MAX_DEPTH)] = 16,
     most: Annotated[int, Query(ge=1, le=MAX_PROCESSES)] = 500,
+    children: Annotated[int, Query(ge=1, le=MAX_PROCESSES)] = 200,
 ) -> Tree:
     """Give the ancestors and descendants of a process; `complete` is false where the tree goes on."""
     with limited(work) as ask:
-        return process_tree(ask, entity_id, work.scope, up=up, down=down, most=most)
+        return process_tree(ask, entity_id, work.scope, up=up, down=down, most=most, children=children)
