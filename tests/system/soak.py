@@ -49,7 +49,7 @@ DISK_BYTES = 1 << 30
 DAY_SECONDS = 86_400
 START_SECONDS = 10.0
 """How long after a kill everything may take to be ready again, on a machine that is not overloaded."""
-OVERLOAD = 4 * (os.cpu_count() or 1)
+OVERLOAD = 2 * (os.cpu_count() or 1)
 """Programs that want to run: with more, others take the time."""
 READY_SECONDS = 180.0
 FOUND_SECONDS = 120.0

@@ -24,7 +24,7 @@ def test_thirty_rounds_lose_nothing_and_store_nothing_twice(make_deployment: Cal
     assert off == 0, "at the end sent = received = stored = different numbers"
     assert [one for one in rounds if one.lost or one.doubled] == []
     assert {one.fault for one in rounds} == set(DECK)
-    starts = [(one.fault, one.start) for one in rounds if one.start is not None]
+    starts = [(one.fault, one.start) for one in rounds if one.start is not None and one.load <= OVERLOAD]
     # The fastest of each: other programs take their time on a shared machine, now here and now there.
     fastest = {fault: min(start for other, start in starts if other == fault) for fault, _ in starts}
     assert {fault: start for fault, start in fastest.items() if start > START_SECONDS} == {}
