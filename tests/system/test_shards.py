@@ -113,8 +113,9 @@ def lose_a_store(deployment: Sharded, agents: list[str]) -> None:
     assert 0 < found["hosts"] < len(agents)
     told = deployment.vedette("hunt", "", "--since", "1h", "--limit", "3")
     assert f"partial: {away} of the event store did not answer" in told.stderr
-    export = deployment.vedette("hunt", "", "--since", "1h", "--export", "jsonl", check=False)
-    assert export.returncode == 1
+    target = str(deployment.root / "events.jsonl")
+    export = deployment.vedette("hunt", "", "--since", "1h", "--export", target, check=False)
+    assert export.returncode == 1, export.stderr
     until(
         lambda: len(list(deployment.layout.spool.glob("*.seg"))) >= 3,
         seconds=30, what="segments that wait for the store", alive=deployment.alive,
