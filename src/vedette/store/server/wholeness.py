@@ -41,13 +41,13 @@ def lack(part: Path, believed: int) -> str:
 
 def checksums_are_whole(data: bytes) -> bool:
     """Whether all of checksums.txt is there: a line, then compressed blocks that state their size."""
-    at = data.find(b"\n") + 1
+    begin = at = data.find(b"\n") + 1
     while 0 < at < len(data):
         size = int.from_bytes(data[at + 17 : at + 21], "little")
         if size < 9:
             return False
         at += 16 + size
-    return at == len(data) > 0
+    return at == len(data) > begin
 
 
 def columns_are_whole(data: bytes) -> bool:
