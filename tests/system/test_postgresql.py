@@ -10,11 +10,7 @@ from tests.conftest import Deployment, until
 from tests.postgresql import PostgreSQL, fetch
 from tests.system.fleet import join, stored
 
-pytestmark = [
-    pytest.mark.slow,
-    # Agents enrol in threads, and what one of them ignores meanwhile is not ignored for the others.
-    pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning"),
-]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

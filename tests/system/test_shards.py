@@ -14,11 +14,7 @@ from vedette.central.layout import Layout
 from vedette.central.store_link import open_at
 from vedette.query.merge import Merge
 
-pytestmark = [
-    pytest.mark.slow,
-    # Agents enrol in threads, and what one of them ignores meanwhile is not ignored for the others.
-    pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning"),
-]
+pytestmark = pytest.mark.slow
 PASSWORD = "only-on-loopback"
 NAMES = ("store-0", "store-1", "store-2")
 

@@ -1,7 +1,6 @@
 """How a host gets its identity: the token pins the CA, the CA vouches for the Central Node, which names the host."""
 
 import hmac
-import warnings
 
 import urllib3
 
@@ -63,10 +62,10 @@ def enrol(  # noqa: PLR0913 - all that an operator may say of it
 def _fetch_ca(server: str, proxy: Proxy | None) -> str:
     transport = Transport(server, client_context(None), proxy)
     try:
-        with warnings.catch_warnings():
-            # Not verified on purpose: the CA that this gives is checked against the token's fingerprint.
-            warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
-            return transport.ca()
+        # Not verified on purpose: the CA that this gives is checked against the token's fingerprint. Said for good, as
+        # a filter that is put back (`catch_warnings`) is put back for all threads.
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        return transport.ca()
     except RefusedError as error:
         raise UnreachableError(f"{server} is no Central Node's ingest port (it answered {error.status})") from error
     finally:
