@@ -143,6 +143,7 @@ def _numbers(source: KernelSource, keeper: Keeper, foreign: ForeignHashing) -> d
         "waiting": keeper.intake.waiting(),
         "kept_bytes": keeper.buffer.stats().bytes,
         "drops": keeper.buffer.losses.totals(),
+        "lost_records": source.drops(),
         "status": source.status(),
         "threads": _threads(),
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,

@@ -47,6 +47,8 @@ class Outcome(NamedTuple):
     """File events a second that the workload reached."""
     account: Counter[str]
     drops: Counter[str]
+    lost_creations: int
+    """Events of `drops` that were made and found no room: of a record of the making and one of the close each."""
     fullest: float
     peak: float
     """MiB of RSS at most."""
@@ -63,12 +65,13 @@ class Outcome(NamedTuple):
     def unaccounted(self) -> int:
         """Records done, neither told nor counted as lost; below 0: so many lost records were of other programs.
 
-        A file whose making is told, other than `open`, needed the record of its close too; a close whose making
-        was lost is told as a write.
+        A file whose making is told, or lost as an event, other than `open`, needed the record of its close too; a close
+        whose making was lost is told as a write.
         """
         account = self.account
         told = 2 * account["created"] + account["created, open"] + account["write"] + account["delete"]
-        return RECORDS * self.files - told - self.drops["file_create"] - self.drops["file_change"]
+        counted = self.drops["file_create"] + self.lost_creations + self.drops["file_change"]
+        return RECORDS * self.files - told - counted
 
     def lost_others(self) -> dict[str, int]:
         """Events about processes, connections and attaches that were not told."""
@@ -108,11 +111,14 @@ def _run(asked: Storm, agent: BareAgent, storm: Path, mark: Path) -> Outcome:
     account = Counter(after["account"]) - Counter(before["account"])
     # The workloads themselves are processes too: three, the one that is attached to, and the makers.
     own = Counter(process_start=MAKERS + 4, process_stop=MAKERS + 4)
+    drops = Counter(after["drops"]) - Counter(before["drops"])
+    records = Counter(after["lost_records"]) - Counter(before["lost_records"])
     return Outcome(
         files=number * MAKERS,
         offered=offered,
         account=account - own,
-        drops=Counter(after["drops"]) - Counter(before["drops"]),
+        drops=drops,
+        lost_creations=(drops - records)["file_create"],
         fullest=after["status"]["fullest_ring"],
         peak=after["peak_mib"],
         skipped=after["status"]["recursion_misses"],
@@ -156,8 +162,8 @@ def _print(asked: Storm, outcome: Outcome) -> None:
     )
     unaccounted, foreign = max(0, outcome.unaccounted), max(0, -outcome.unaccounted)
     how = (
-        f"{RECORDS * outcome.files} done - told - counted lost; {foreign} of the lost were other programs'; "
-        f"told: {dict(outcome.account)}"
+        f"{RECORDS * outcome.files} done - told - counted lost; of the lost {outcome.lost_creations} were creations of "
+        f"two records, {foreign} other programs'; told: {dict(outcome.account)}"
     )
     show(Number(f"file records neither told nor counted, {name}", unaccounted, "records", 0), how)
     if not asked.rate:

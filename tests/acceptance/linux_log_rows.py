@@ -5,22 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tests.acceptance.linux_rows import SLACK, Event, RowError, digits, equal, need
+from tests.acceptance.linux_rows import SLACK
+from tests.acceptance.questions import Event, Events, digits, equal, need
 from tests.acceptance.ssh_scene import ACCOUNT, SshScene
 
 
-class Found:
+class Found(Events[SshScene]):
     """The events of the scene. Every question names what is missing."""
-
-    def __init__(self, events: list[dict[str, Any]], scene: SshScene) -> None:
-        self.events, self.scene = events, scene
-
-    def one(self, kind: str, **wanted: object) -> Event:
-        names = {name.replace("__", "."): value for name, value in wanted.items()}
-        for event in self.events:
-            if event.get("event.type") == kind and all(event.get(name) == value for name, value in names.items()):
-                return event
-        raise RowError(f"no {kind} with {names} among {len(self.events)} events")
 
     @property
     def login(self) -> Event:

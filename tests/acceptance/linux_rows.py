@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tests.acceptance.questions import Event, Events, digits, equal, need
 from tests.acceptance.scene import EFFECTIVE, LOGIN, REAL, Scene
 
-Event = Mapping[str, Any]
 SLACK = 2_000_000
 """Microseconds by which the kernel's clock and ours may differ around the scene."""
 
@@ -17,28 +16,10 @@ ARRIVAL = 60_000_000
 """Microseconds within which an event must have arrived, however busy the machine."""
 
 
-class RowError(AssertionError):
-    """What arrived is not what the row asks for."""
-
-
-def need(*, that: bool, what: str, got: object) -> None:
-    if not that:
-        raise RowError(f"{what}: got {got!r}")
-
-
-def equal(event: Event, name: str, expected: object) -> None:
-    need(that=event.get(name) == expected, what=f"{name} must be {expected!r}", got=event.get(name))
-
-
 def within(event: Event, name: str, scene: Scene) -> None:
     value = event.get(name)
     lower, upper = scene.started - SLACK, scene.ended + SLACK
     need(that=isinstance(value, int) and lower <= value <= upper, what=f"{name} within the scene", got=value)
-
-
-def digits(event: Event, name: str) -> None:
-    value = event.get(name)
-    need(that=bool(re.fullmatch(r"[0-9a-f]{32}", str(value))), what=f"{name} of 128 bits in hex", got=value)
 
 
 def file_facts(event: Event, prefix: str, truth: Mapping[str, Any], *leaves: str) -> None:
@@ -49,18 +30,8 @@ def file_facts(event: Event, prefix: str, truth: Mapping[str, Any], *leaves: str
 WHOLE = ("name", "directory", "path", "md5", "sha256", "size")
 
 
-class Found:
+class Found(Events[Scene]):
     """The events of the scene, by what they are. Every question names what is missing."""
-
-    def __init__(self, events: list[dict[str, Any]], scene: Scene) -> None:
-        self.events, self.scene = events, scene
-
-    def one(self, kind: str, **wanted: object) -> Event:
-        names = {name.replace("__", "."): value for name, value in wanted.items()}
-        for event in self.events:
-            if event.get("event.type") == kind and all(event.get(name) == value for name, value in names.items()):
-                return event
-        raise RowError(f"no {kind} with {names} among {len(self.events)} events")
 
     @property
     def start(self) -> Event:

@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.acceptance.linux_rows import ROWS, Found, RowError
+from tests.acceptance.linux_rows import ROWS, Found
+from tests.acceptance.questions import RowError
 from tests.acceptance.scene import Scene
 from tests.acceptance.watched import Watched
 from tests.conftest import Deployment

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from tests.acceptance.epp_scene import THREAT, EppScene
-from tests.acceptance.linux_rows import RowError, digits, equal, need
+from tests.acceptance.questions import RowError, digits, equal, need
 from tests.acceptance.watched import Watched
 from tests.conftest import Deployment
 

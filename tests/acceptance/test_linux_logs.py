@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.acceptance.linux_log_rows import ROWS, Found
-from tests.acceptance.linux_rows import RowError
+from tests.acceptance.questions import RowError
 from tests.acceptance.ssh_scene import ACCOUNT, SshScene, auditing, fetch
 from tests.acceptance.watched import Watched
 from tests.conftest import Deployment

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from tests.acceptance.conftest import ROWS as TABLE
-from tests.acceptance.linux_rows import RowError
+from tests.acceptance.questions import RowError
 from tests.acceptance.watched import Watched
 from tests.acceptance.windows_public import SAYS_NOTHING, Public, pick
 from tests.acceptance.windows_rows import HEADERS, ROWS, Found, add_bodies

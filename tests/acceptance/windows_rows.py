@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
 
-from tests.acceptance.linux_rows import RowError, digits, equal, need
+from tests.acceptance.questions import Event, Events, RowError, digits, equal, need
 from tests.acceptance.windows_scene import (
     BODIES,
     COMMANDS,
@@ -27,23 +26,12 @@ from tests.acceptance.windows_scene import (
     Scene,
 )
 
-Event = Mapping[str, Any]
 DB_TIME = 1_793_336_767_000_000
 """2026-10-30 05:06:07 UTC, of the scene's Defender."""
 
 
-class Found:
+class Found(Events[Scene]):
     """The events of the scene, by what they are. Every question names what is missing."""
-
-    def __init__(self, events: list[dict[str, Any]], scene: Scene) -> None:
-        self.events, self.scene = events, scene
-
-    def one(self, kind: str, **wanted: object) -> Event:
-        names = {name.replace("__", "."): value for name, value in wanted.items()}
-        for event in self.events:
-            if event.get("event.type") == kind and all(event.get(name) == value for name, value in names.items()):
-                return event
-        raise RowError(f"no {kind} with {names} among {len(self.events)} events")
 
     def record(self, event_id: int) -> Event:
         """Give the event of the record of the audit log with this id, whatever type it became."""

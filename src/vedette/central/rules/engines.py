@@ -50,11 +50,13 @@ class Engines:
         if self._work is None or not (wait or self._work.done()):
             return False
         work, self._work = self._work, None
-        try:
-            self.current = work.result()
-        except Exception:  # the supervisor of loading rules: the walk of events must not stop
-            log.exception("the %s rules in use cannot be loaded; those before stay in use", self.kind.value)
+        problem = work.exception()
+        if problem is not None:
+            log.error(
+                "the %s rules in use cannot be loaded; those before stay in use", self.kind.value, exc_info=problem
+            )
             return False
+        self.current = work.result()
         return True
 
 

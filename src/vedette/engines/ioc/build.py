@@ -1,7 +1,6 @@
 """Writing a table of indicators: gathered in memory (20 bytes each), sorted, written beside the old one, renamed."""
 
 import math
-import os
 import secrets
 from array import array
 from collections import Counter
@@ -15,7 +14,7 @@ from vedette.engines.ioc.keys import Keys
 from vedette.engines.ioc.table import MAX_COUNT, MAX_SOURCES, Header, Source, TableError, as_words, written
 from vedette.query.ioc import names
 from vedette.query.ioc.indicators import Indicator, Kind
-from vedette.runtime.files import fsync_directory
+from vedette.runtime.files import write_atomic
 
 _ROOM = 12
 """Bits for each indicator."""
@@ -68,7 +67,7 @@ class Builder:
             sources=tuple(self._sources),
             mark=mark,
         )
-        _replace(path, written(header, [part.data.cast("B") for part in parts]))
+        write_atomic(path, *written(header, [part.data.cast("B") for part in parts]))
 
     def _sorted(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Halves of the keys and sources, by key; the same indicator of one list once."""
@@ -97,20 +96,3 @@ def _bit_table(high: NDArray[Any], bits: int) -> NDArray[np.uint8]:
     if len(starts):
         table[byte[starts]] = np.bitwise_or.reduceat(bit, starts)
     return table
-
-
-def _replace(path: Path, parts: list[Any]) -> None:
-    """Write beside `path`, sync, rename, sync the directory."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with beside.open("wb") as file:
-            os.fchmod(file.fileno(), 0o600)
-            for part in parts:
-                file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-    fsync_directory(path.parent)
