@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import time
 from pathlib import Path
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = ["store"]
 
-SHARED = Path(os.environ.get("VEDETTE_SHARED_DATA", "/nonexistent")) / "ioc"
 TIME, TENANT = 1_795_000_000_000_000, "stream"
 SCOPE = Scope(tenants=frozenset({TENANT}), rights=RIGHTS[Role.ADMINISTRATOR])
 WINDOW = Window(TIME - 1_000_000, TIME + 1_000_000)
@@ -179,10 +177,9 @@ def test_any_rule_finds_in_columns_what_the_predicate_finds_in_rows(asked: Crite
     assert found == [number for number, row in enumerate(ROWS) if holds(row)]
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="no real IOC files: VEDETTE_SHARED_DATA is not set")
-def test_real_files_find_the_same_everywhere(store: Store, batch: Batch, tmp_path: Path) -> None:
+def test_real_files_find_the_same_everywhere(store: Store, batch: Batch, tmp_path: Path, shared_data: Path) -> None:
     hits = 0
-    for file in sorted(SHARED.glob("openioc/*/*.ioc")):
+    for file in sorted((shared_data / "ioc").glob("openioc/*/*.ioc")):
         hits += len(check(store, batch, read(file.read_bytes(), file.name), tmp_path / "t"))
     assert hits
 

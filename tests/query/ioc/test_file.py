@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -17,8 +16,6 @@ from vedette.query.ast import conditions as conditions_of
 from vedette.query.ioc.criteria import MAX_PROBLEMS, IocError
 from vedette.query.ioc.file import IocFile, read
 from vedette.query.ioc.indicators import Kind
-
-SHARED = Path(os.environ.get("VEDETTE_SHARED_DATA", "/nonexistent")) / "ioc"
 
 
 def shown(found: IocFile) -> list[tuple[str, str]]:
@@ -177,9 +174,10 @@ def test_no_bytes_crash_a_reader(data: bytes) -> None:
             read(start + data, "f")
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="no real IOC files: VEDETTE_SHARED_DATA is not set")
-def test_real_files_load_and_list_what_they_cannot_match() -> None:
-    files = sorted([*SHARED.glob("openioc/*/*.ioc"), *SHARED.glob("stix21-amnesty/*.stix2")])
+def test_real_files_load_and_list_what_they_cannot_match(shared_data: Path) -> None:
+    files = sorted(
+        [*(shared_data / "ioc").glob("openioc/*/*.ioc"), *(shared_data / "ioc").glob("stix21-amnesty/*.stix2")]
+    )
     assert files
     found = {file.name: read(file.read_bytes(), file.name) for file in files}
     assert sum(len(one.rules) + len(one.indicators) for one in found.values()) > 3_000
